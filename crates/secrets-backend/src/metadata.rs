@@ -1,0 +1,56 @@
+//! What a user says about a secret.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::Timestamp;
+
+/// What a user says about a secret, beside its value.
+///
+/// Sealed secrets carry it inside the envelope; unsealed ones as the service's own tags and descriptions.
+/// Its JSON form leaves out what is not set, and keeps fields that a newer version of this crate wrote.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Metadata {
+    /// Free text.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub description: Option<String>,
+    /// Names and values of the user's own.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub tags: BTreeMap<String, String>,
+    /// How sensitive the secret is, in the user's own scale.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub classification: Option<String>,
+    /// Media type of the value (RFC 6838).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub content_type: Option<String>,
+    /// Who answers for the secret.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub owner: Option<String>,
+    /// When the value stops being valid. Nothing is deleted then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires: Option<Timestamp>,
+    /// How often the value is to be replaced.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rotation: Option<RotationPolicy>,
+    /// Fields of a newer version, kept as they are.
+    #[serde(flatten)]
+    other: BTreeMap<String, serde_json::Value>,
+}
+
+/// How often a value is to be replaced.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct RotationPolicy {
+    /// Days between two replacements.
+    pub every_days: u32,
+}
+
+impl RotationPolicy {
+    /// A replacement every `days` days.
+    #[must_use]
+    pub const fn every_days(days: u32) -> Self {
+        Self { every_days: days }
+    }
+}
