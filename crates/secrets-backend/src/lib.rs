@@ -3,21 +3,26 @@
 
 mod backend;
 mod bytes;
+mod each;
 mod error;
+mod ext;
+mod memory;
 mod metadata;
 mod path;
 mod secret;
+mod shared;
 mod stamp;
 mod time;
 
 pub use async_trait::async_trait;
 pub use backend::{Capabilities, PutMode, SecretBackend};
 pub use bytes::SecretBytes;
+pub use each::get_each;
 pub use error::{Error, ErrorKind, Operation, Result};
+pub use ext::{MAX_LISTED, MAX_PAGES, SecretBackendExt};
+pub use memory::{MemoryBackend, MemoryConfig};
 pub use metadata::{Metadata, RotationPolicy};
 pub use path::{InvalidPath, SecretPath};
-pub use secret::{
-    Listed, NewSecret, Page, PageToken, Secret, VersionId, VersionMeta, VersionState, Written,
-};
+pub use secret::{Listed, NewSecret, Page, PageToken, Secret, VersionId, VersionMeta, VersionState, Written};
 pub use stamp::{ContentId, InvalidStamp, Stamp, StampKind};
 pub use time::Timestamp;

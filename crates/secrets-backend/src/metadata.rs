@@ -39,6 +39,23 @@ pub struct Metadata {
     other: BTreeMap<String, serde_json::Value>,
 }
 
+impl Metadata {
+    /// The most bytes of its JSON form; more is `InvalidInput` everywhere (an envelope counts it in 16 bits).
+    pub const MAX_LEN: usize = 65_535;
+    /// How many tags every backend keeps, sealed or not (Azure Key Vault has 15, of which we use some).
+    pub const PORTABLE_TAGS: usize = 8;
+    /// The longest tag name that every backend keeps, in bytes.
+    pub const PORTABLE_TAG_NAME: usize = 64;
+    /// The longest text (description, tag value, owner …) that every backend keeps, in bytes.
+    pub const PORTABLE_TEXT: usize = 200;
+
+    /// Length of its JSON form, in bytes.
+    #[must_use]
+    pub fn encoded_len(&self) -> usize {
+        serde_json::to_vec(self).map_or(usize::MAX, |json| json.len())
+    }
+}
+
 /// How often a value is to be replaced.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]

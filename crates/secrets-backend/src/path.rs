@@ -1,5 +1,6 @@
 //! The validated name of a secret.
 
+use std::borrow::Borrow;
 use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
@@ -74,7 +75,7 @@ impl SecretPath {
     /// # Errors
     /// [`InvalidPath`], by the first rule that is broken.
     pub fn parse(text: &str) -> Result<Self, InvalidPath> {
-        check(text, Self::MAX_LEN, Self::MAX_SEGMENTS)?;
+        check(text, &OWN)?;
         if text.starts_with('_') {
             return Err(InvalidPath::Reserved);
         }
@@ -86,29 +87,37 @@ impl SecretPath {
     /// # Errors
     /// [`InvalidPath`], by the first rule that is broken.
     pub fn control(text: &str) -> Result<Self, InvalidPath> {
-        check(text, Self::MAX_LEN, Self::MAX_SEGMENTS)?;
+        check(text, &OWN)?;
+        Ok(Self(text.into()))
+    }
+
+    /// A name as a backend holds it: a path that may stand behind prefixes, so it may be reserved, have more
+    /// and longer segments, and up to [`SecretPath::MAX_PREFIXED_LEN`] bytes.
+    ///
+    /// A backend's `list` reads its own names with this; what is no name is a foreign object, and left out.
+    ///
+    /// # Errors
+    /// [`InvalidPath`], by the first rule that is broken.
+    pub fn native(text: &str) -> Result<Self, InvalidPath> {
+        check(text, &NATIVE)?;
         Ok(Self(text.into()))
     }
 
     /// A path behind a prefix, as a backend names it: `prod-` and `a/b` give `prod-a/b`.
     ///
-    /// The result may be reserved and up to [`SecretPath::MAX_PREFIXED_LEN`] bytes long.
+    /// The result is a native name, see [`SecretPath::native`].
     ///
     /// # Errors
     /// [`InvalidPath`], by the first rule that is broken.
     pub fn prefixed(prefix: &str, path: &Self) -> Result<Self, InvalidPath> {
-        let text = format!("{prefix}{path}");
-        check(&text, Self::MAX_PREFIXED_LEN, usize::MAX)?;
-        Ok(Self(text.into()))
+        Self::native(&format!("{prefix}{path}"))
     }
 
     /// The path without a prefix that [`SecretPath::prefixed`] put before it; `None` where it has another
     /// or what is left is no path.
     #[must_use]
     pub fn without_prefix(&self, prefix: &str) -> Option<Self> {
-        let rest = self.0.strip_prefix(prefix)?;
-        check(rest, Self::MAX_PREFIXED_LEN, usize::MAX).ok()?;
-        Some(Self(rest.into()))
+        self.0.strip_prefix(prefix).and_then(|rest| Self::native(rest).ok())
     }
 
     /// The path as text.
@@ -161,27 +170,54 @@ impl FromStr for SecretPath {
     }
 }
 
-fn check(text: &str, max_len: usize, max_segments: usize) -> Result<(), InvalidPath> {
+/// Equal, ordered and hashed as its text is, so that maps of paths can be searched by text.
+impl Borrow<str> for SecretPath {
+    fn borrow(&self) -> &str {
+        &self.0
+    }
+}
+
+/// How long a name may be, in bytes, and of how many segments.
+struct Limits {
+    len: usize,
+    segments: usize,
+    segment_len: usize,
+}
+
+const OWN: Limits = Limits {
+    len: SecretPath::MAX_LEN,
+    segments: SecretPath::MAX_SEGMENTS,
+    segment_len: SecretPath::MAX_SEGMENT_LEN,
+};
+
+/// A prefix like `intraday-` lengthens the first segment, one like `prod/` adds some.
+const NATIVE: Limits = Limits {
+    len: SecretPath::MAX_PREFIXED_LEN,
+    segments: SecretPath::MAX_PREFIXED_LEN,
+    segment_len: SecretPath::MAX_PREFIXED_LEN,
+};
+
+fn check(text: &str, limits: &Limits) -> Result<(), InvalidPath> {
     if text.is_empty() {
         return Err(InvalidPath::Empty);
     }
-    if text.len() > max_len {
-        return Err(InvalidPath::TooLong { len: text.len(), max: max_len });
+    if text.len() > limits.len {
+        return Err(InvalidPath::TooLong { len: text.len(), max: limits.len });
     }
     if let Some(position) = text.bytes().position(|b| !is_legal(b)) {
         return Err(InvalidPath::Character { position });
     }
-    if text.split('/').count() > max_segments {
+    if text.split('/').count() > limits.segments {
         return Err(InvalidPath::TooManySegments);
     }
-    text.split('/').try_for_each(check_segment)
+    text.split('/').try_for_each(|segment| check_segment(segment, limits))
 }
 
-fn check_segment(segment: &str) -> Result<(), InvalidPath> {
+fn check_segment(segment: &str, limits: &Limits) -> Result<(), InvalidPath> {
     match segment.as_bytes() {
         [] => Err(InvalidPath::EmptySegment),
         [b'-' | b'.', ..] => Err(InvalidPath::LeadingCharacter),
-        bytes if bytes.len() > SecretPath::MAX_SEGMENT_LEN => Err(InvalidPath::SegmentTooLong),
+        bytes if bytes.len() > limits.segment_len => Err(InvalidPath::SegmentTooLong),
         _ => Ok(()),
     }
 }
