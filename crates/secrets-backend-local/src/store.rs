@@ -1,0 +1,172 @@
+//! One operation on the store: directory, lock, format, engine, and all of it closed again.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Instant;
+
+use secrets_backend::ErrorKind;
+
+use crate::config::{Engine as EngineKind, InvalidConfig, LocalConfig};
+use crate::engine::{Engine, Rows, RowsMut};
+use crate::fault::Fault;
+use crate::files::Home;
+use crate::format;
+use crate::lock::{Lock, Share};
+
+/// A store on disk, opened for each operation.
+#[derive(Debug)]
+pub(crate) struct Store {
+    config: LocalConfig,
+    engine: Box<dyn Engine>,
+    opens: AtomicU64,
+}
+
+impl Store {
+    pub(crate) fn new(config: LocalConfig) -> Result<Self, InvalidConfig> {
+        config.check()?;
+        let engine: Box<dyn Engine> = match config.engine {
+            EngineKind::Redb => Box::new(crate::engine::redb::Redb),
+            #[cfg(feature = "sled")]
+            EngineKind::Sled => Box::new(crate::engine::sled::Sled),
+            #[cfg(not(feature = "sled"))]
+            EngineKind::Sled => return Err(InvalidConfig::EngineNotBuilt(EngineKind::Sled)),
+        };
+        Ok(Self { config, engine, opens: AtomicU64::new(0) })
+    }
+
+    pub(crate) fn config(&self) -> &LocalConfig {
+        &self.config
+    }
+
+    /// How often the engine was opened so far.
+    pub(crate) fn opens(&self) -> u64 {
+        self.opens.load(Ordering::Relaxed)
+    }
+
+    /// Reads within one snapshot; `None` where there is no store yet.
+    pub(crate) fn read<T>(
+        &self,
+        mut work: impl FnMut(&dyn Rows) -> Result<T, Fault>,
+    ) -> Result<Option<T>, Fault> {
+        let Some(home) = self.existing()? else { return Ok(None) };
+        let mut answer = None;
+        let mut keep = |rows: &dyn Rows| {
+            answer = Some(work(rows)?);
+            Ok(())
+        };
+        let deadline = self.deadline();
+        let lock = Lock::take(&home, self.engine.reading(), deadline)?;
+        match self.open(|engine| engine.read(&home, &self.config.environment, deadline, &mut keep)) {
+            Err(fault) if fault.wants_repair() => {
+                // Readers cannot repair: become the only one, open once for writing, read again.
+                drop(lock);
+                let _lock = Lock::take(&home, Share::Exclusive, deadline)?;
+                self.open(|engine| engine.repair(&home))?;
+                self.open(|engine| engine.read(&home, &self.config.environment, deadline, &mut keep))?;
+            }
+            outcome => outcome?,
+        }
+        Ok(answer)
+    }
+
+    /// Writes within one transaction, in a store that is there; `None` where there is none.
+    pub(crate) fn change<T>(
+        &self,
+        work: impl FnMut(&mut dyn RowsMut) -> Result<T, Fault>,
+    ) -> Result<Option<T>, Fault> {
+        match self.existing()? {
+            Some(home) => {
+                let deadline = self.deadline();
+                let _lock = Lock::take(&home, Share::Exclusive, deadline)?;
+                self.transact(&home, deadline, work).map(Some)
+            }
+            None => Ok(None),
+        }
+    }
+
+    /// Writes within one transaction, making the store where there is none.
+    pub(crate) fn write<T>(&self, work: impl FnMut(&mut dyn RowsMut) -> Result<T, Fault>) -> Result<T, Fault> {
+        let home = Home::create(&self.config.directory)?;
+        let deadline = self.deadline();
+        if !format::is_there(&home)? {
+            // The lock is part of the store: it is private before it is made.
+            home.make_private()?;
+        }
+        let _lock = Lock::take(&home, Share::Exclusive, deadline)?;
+        if format::is_there(&home)? {
+            home.check_private()?;
+            format::check(&home, self.config.engine)?;
+        } else {
+            format::write(&home, self.config.engine)?;
+        }
+        if !self.engine.exists(&home)? {
+            self.guarded(|engine| engine.create(&home, deadline))?;
+        }
+        self.transact(&home, deadline, work)
+    }
+
+    pub(crate) fn compact(&self) -> Result<bool, Fault> {
+        let Some(home) = self.existing()? else { return Ok(false) };
+        let deadline = self.deadline();
+        let _lock = Lock::take(&home, Share::Exclusive, deadline)?;
+        self.open(|engine| engine.compact(&home, deadline))
+    }
+
+    /// Bytes on disk.
+    pub(crate) fn size(&self) -> Result<u64, Fault> {
+        match self.existing()? {
+            Some(home) => self.engine.size(&home),
+            None => Ok(0),
+        }
+    }
+
+    /// The store's directory, where there is a store of this engine and of a format that is known.
+    fn existing(&self) -> Result<Option<Home>, Fault> {
+        let Some(home) = Home::open(&self.config.directory)? else { return Ok(None) };
+        if !format::is_there(&home)? {
+            return if self.engine.exists(&home)? {
+                Err(Fault::damaged("the format file of the store is missing"))
+            } else {
+                Ok(None)
+            };
+        }
+        home.check_private()?;
+        format::check(&home, self.config.engine)?;
+        // The format file comes first; without the engine's files nothing was ever acknowledged.
+        Ok(self.engine.exists(&home)?.then_some(home))
+    }
+
+    fn transact<T>(
+        &self,
+        home: &Home,
+        deadline: Instant,
+        mut work: impl FnMut(&mut dyn RowsMut) -> Result<T, Fault>,
+    ) -> Result<T, Fault> {
+        let mut answer = None;
+        self.open(|engine| {
+            engine.write(home, &self.config.environment, deadline, &mut |rows| {
+                answer = Some(work(rows)?);
+                Ok(())
+            })
+        })?;
+        answer.ok_or_else(|| Fault::new(ErrorKind::Unexpected, "the engine did not run the transaction"))
+    }
+
+    fn open<T>(&self, work: impl FnOnce(&dyn Engine) -> Result<T, Fault>) -> Result<T, Fault> {
+        self.opens.fetch_add(1, Ordering::Relaxed);
+        self.guarded(work)
+    }
+
+    /// Turns a panic of an engine into a fault: both engines trust their files and may panic over damaged
+    /// ones. Nothing outlives the call that a panic could have left half-done.
+    fn guarded<T>(&self, work: impl FnOnce(&dyn Engine) -> Result<T, Fault>) -> Result<T, Fault> {
+        catch_unwind(AssertUnwindSafe(|| work(&*self.engine)))
+            .unwrap_or_else(|_| Err(Fault::damaged("the engine gave up on the store's files")))
+    }
+
+    fn deadline(&self) -> Instant {
+        let now = Instant::now();
+        // A wait beyond what the clock can count is as good as an hour.
+        now.checked_add(self.config.lock_wait).unwrap_or(now + std::time::Duration::from_secs(3600))
+    }
+}
