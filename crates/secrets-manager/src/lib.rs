@@ -1,1 +1,33 @@
-//! To be written.
+//! A safe: sealed secrets on any backend, with every access audited.
+#![doc = include_str!("../README.md")]
+
+mod audited;
+mod blocking;
+mod error;
+mod files;
+mod header;
+mod init;
+mod locks;
+mod places;
+mod recorder;
+mod safe;
+mod seal;
+mod slots;
+mod stack;
+mod state;
+mod status;
+mod tenant;
+mod unlock;
+mod verify;
+
+pub use error::{Error, Result};
+pub use files::FileError;
+pub use init::{InitOptions, Initialised, init};
+pub use locks::LockError;
+pub use places::Places;
+pub use recorder::Caller;
+pub use safe::{Description, ListScope, Options, Purpose, Safe, Summary};
+pub use slots::{AddedSlot, NewSlot, SlotInfo, SlotKind, Slots};
+pub use state::StateError;
+pub use status::{Status, status};
+pub use unlock::Unlock;

@@ -1,0 +1,212 @@
+//! The audit wrapper: nothing is read or written without a durable entry.
+
+mod bulk;
+mod recovery;
+
+use std::fmt;
+use std::future::Future;
+use std::sync::Arc;
+
+use secrets_audit::Action;
+use secrets_backend::{
+    Capabilities, Error, ErrorKind, NewSecret, Operation, Page, PageToken, PutMode, Result, Secret,
+    SecretBackend, SecretPath, VersionId, VersionMeta, Written, async_trait,
+};
+
+use crate::blocking::blocking;
+use crate::locks::{Held, LockError, Locks};
+use crate::recorder::{Call, Recorder, written_stamp};
+use crate::seal::SealBackend;
+
+/// Records every call: a reading one by one entry, durable before its values are passed on; a writing one by
+/// two, of which the first is durable before anything is written.
+///
+/// It holds the sealing wrapper by its type, because a bulk write is one call here and many below.
+#[derive(Debug)]
+pub(crate) struct AuditBackend {
+    inner: SealBackend,
+    recorder: Recorder,
+    locks: Arc<Locks>,
+}
+
+impl AuditBackend {
+    pub(crate) const fn new(inner: SealBackend, recorder: Recorder, locks: Arc<Locks>) -> Self {
+        Self { inner, recorder, locks }
+    }
+
+    /// What lies below, for calls that make one entry of several steps.
+    pub(crate) const fn sealed(&self) -> &SealBackend {
+        &self.inner
+    }
+
+    pub(crate) const fn recorder(&self) -> &Recorder {
+        &self.recorder
+    }
+
+    /// Reads one secret, for the purpose that `action` names.
+    pub(crate) async fn read(&self, action: Action, path: &SecretPath, at: Option<&VersionId>) -> Result<Secret> {
+        let answer = self.inner.get(path, at).await;
+        self.passed_on(action, std::slice::from_ref(path), std::slice::from_ref(&answer)).await?;
+        answer
+    }
+
+    /// Reads many secrets in one call: one entry, however many.
+    pub(crate) async fn read_many(&self, action: Action, paths: &[SecretPath]) -> Result<Vec<Result<Secret>>> {
+        let answers = self.inner.get_many(paths).await;
+        self.passed_on(action, paths, &answers).await?;
+        Ok(answers)
+    }
+
+    /// The entry of a reading call.
+    async fn passed_on(&self, action: Action, paths: &[SecretPath], answers: &[Result<Secret>]) -> Result<()> {
+        let objects = paths.iter().zip(answers).map(|(path, answer)| self.recorder.answered(path, answer));
+        let failure = answers.iter().find_map(|answer| answer.as_ref().err());
+        self.recorder.read(self.recorder.call(action)?, paths, objects.collect(), failure).await
+    }
+
+    /// The entry of a call that reads names or numbers, no values.
+    async fn looked_up<T>(&self, action: Action, paths: &[SecretPath], answer: &Result<T>) -> Result<()> {
+        let missing = Err(self.error(ErrorKind::NotFound, Operation::Get));
+        let objects = paths.iter().map(|path| self.recorder.answered(path, &missing)).collect();
+        self.recorder.read(self.recorder.call(action)?, paths, objects, answer.as_ref().err()).await
+    }
+
+    /// Writes under the secret's lock, between the two entries.
+    pub(crate) async fn write<F>(&self, action: Action, path: &SecretPath, write: F) -> Result<Written>
+    where
+        F: Future<Output = Result<Written>> + Send,
+    {
+        let call = self.recorder.call(action)?;
+        let paths = std::slice::from_ref(path);
+        let mut held = self.hold(paths).await?;
+        self.recover(&mut held).await?;
+        self.note(&mut held, call, path)?;
+        self.recorder.intent(call, paths).await?;
+        let answer = write.await;
+        let stamp = written_stamp(&answer);
+        let recorded = self.recorder.outcome(call, paths, &[stamp], answer.as_ref().err()).await;
+        held.clear().map_err(|error| self.lock_file(&error))?;
+        match (answer, recorded) {
+            (Ok(_), Err(error)) => Err(error.with_detail("the write took effect; its outcome is not recorded")),
+            (answer, _) => answer,
+        }
+    }
+
+    pub(crate) async fn put_as(
+        &self,
+        action: Action,
+        path: &SecretPath,
+        secret: &NewSecret,
+        mode: &PutMode,
+    ) -> Result<Written> {
+        self.write(action, path, self.inner.put(path, secret, mode)).await
+    }
+
+    /// One page of names, tombstones included where asked for.
+    pub(crate) async fn list_all(&self, prefix: Option<&SecretPath>, with_deleted: bool) -> Result<Page> {
+        let answer = self.collect(prefix, with_deleted).await;
+        self.looked_up(Action::SecretList, prefix.map_or(&[], std::slice::from_ref), &answer).await?;
+        answer
+    }
+
+    async fn collect(&self, prefix: Option<&SecretPath>, with_deleted: bool) -> Result<Page> {
+        let mut all = Page::default();
+        let mut token = None;
+        loop {
+            let page = if with_deleted {
+                self.inner.list_with_deleted(prefix, token.as_ref()).await?
+            } else {
+                self.inner.list(prefix, token.as_ref()).await?
+            };
+            all.items.extend(page.items);
+            match page.next {
+                None => return Ok(all),
+                next if next == token => {
+                    return Err(self.error(ErrorKind::Unexpected, Operation::List).with_detail("a page repeats"));
+                }
+                next => token = next,
+            }
+        }
+    }
+
+    async fn hold(&self, paths: &[SecretPath]) -> Result<Held> {
+        let (locks, objects) = (Arc::clone(&self.locks), self.recorder.tenant.objects(paths));
+        blocking(move || locks.hold(&objects)).await.map_err(|error| self.locked(&error))
+    }
+
+    fn locked(&self, error: &LockError) -> Error {
+        self.error(ErrorKind::Unavailable, Operation::Put).with_detail(error.to_string())
+    }
+
+    fn lock_file(&self, error: &std::io::Error) -> Error {
+        self.error(ErrorKind::Unavailable, Operation::Put).with_detail(format!("lock file: {error}"))
+    }
+
+    fn error(&self, kind: ErrorKind, operation: Operation) -> Error {
+        Error::new(kind, operation, self.inner.to_string())
+    }
+
+    fn note(&self, held: &mut Held, call: Call, path: &SecretPath) -> Result<()> {
+        let note = self.abandonable(call, path)?;
+        held.note(&note).map_err(|error| self.lock_file(&error))
+    }
+}
+
+#[async_trait]
+impl SecretBackend for AuditBackend {
+    fn capabilities(&self) -> Capabilities {
+        self.inner.capabilities()
+    }
+
+    async fn check(&self) -> Result<()> {
+        self.inner.check().await
+    }
+
+    async fn get(&self, path: &SecretPath, at: Option<&VersionId>) -> Result<Secret> {
+        self.read(Action::SecretRead, path, at).await
+    }
+
+    async fn get_many(&self, paths: &[SecretPath]) -> Vec<Result<Secret>> {
+        match self.read_many(Action::SecretRead, paths).await {
+            Ok(answers) => answers,
+            Err(error) => {
+                let again = || self.error(error.kind(), Operation::Get).with_detail(error.to_string());
+                paths.iter().map(|path| Err(again().with_path(path))).collect()
+            }
+        }
+    }
+
+    async fn put(&self, path: &SecretPath, secret: &NewSecret, mode: &PutMode) -> Result<Written> {
+        self.put_as(Action::SecretWrite, path, secret, mode).await
+    }
+
+    async fn delete(&self, path: &SecretPath) -> Result<Written> {
+        self.write(Action::SecretDelete, path, self.inner.delete(path)).await
+    }
+
+    async fn undelete(&self, path: &SecretPath) -> Result<Written> {
+        self.write(Action::SecretUndelete, path, self.inner.undelete(path)).await
+    }
+
+    async fn purge(&self, path: &SecretPath) -> Result<Written> {
+        self.write(Action::SecretPurge, path, self.inner.purge(path)).await
+    }
+
+    async fn versions(&self, path: &SecretPath) -> Result<Vec<VersionMeta>> {
+        let answer = self.inner.versions(path).await;
+        self.looked_up(Action::SecretHistory, std::slice::from_ref(path), &answer).await?;
+        answer
+    }
+
+    async fn list(&self, prefix: Option<&SecretPath>, page: Option<&PageToken>) -> Result<Page> {
+        let answer = self.inner.list(prefix, page).await;
+        self.looked_up(Action::SecretList, prefix.map_or(&[], std::slice::from_ref), &answer).await?;
+        answer
+    }
+}
+
+impl fmt::Display for AuditBackend {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "audited {}", self.inner)
+    }
+}

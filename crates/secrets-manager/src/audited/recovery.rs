@@ -1,0 +1,103 @@
+//! What a killed process left behind is brought to an end.
+
+use secrets_audit::{Action, OpId, Outcome};
+use secrets_backend::{Error, ErrorKind, Operation, PutMode, Result, SecretPath, Stamp};
+use secrets_crypto::envelope::Envelope;
+
+use super::AuditBackend;
+use crate::blocking::blocking;
+use crate::locks::Held;
+use crate::recorder::Call;
+use crate::seal::Prepared;
+use crate::state::{JournalRow, Mark, OperationId};
+use crate::tenant::stamp;
+
+impl AuditBackend {
+    /// What to leave in the lock while a write runs: sealed, since it names the path.
+    pub(super) fn abandonable(&self, call: Call, path: &SecretPath) -> Result<Vec<u8>> {
+        let mut plain = call.op.as_bytes().to_vec();
+        plain.extend(format!("{}\n{path}", call.action.name()).as_bytes());
+        self.recorder.state.seal_note(&plain).map_err(|error| self.state_failed(&error))
+    }
+
+    /// Ends the calls whose notes were found in locks now held: outcome unknown, with what is there.
+    pub(super) async fn recover(&self, held: &mut Held) -> Result<()> {
+        for note in std::mem::take(&mut held.abandoned) {
+            // A note that cannot be read was cut short by the kill: its intent was not yet written.
+            let Some((call, path)) = self.abandoned(&note) else { continue };
+            let found = self.inner.newest(&path).await?;
+            self.recorder
+                .end(call, std::slice::from_ref(&path), &[found], Outcome::Unknown, Some("killed"))
+                .await?;
+        }
+        Ok(())
+    }
+
+    fn abandoned(&self, note: &[u8]) -> Option<(Call, SecretPath)> {
+        let plain = self.recorder.state.open_note(note).ok()?;
+        let (op, text) = plain.split_first_chunk()?;
+        let (action, path) = std::str::from_utf8(text).ok()?.split_once('\n')?;
+        let call = Call { op: OpId::from_bytes(*op), action: Action::from_name(action)? };
+        Some((call, SecretPath::parse(path).ok()?))
+    }
+
+    /// Carries bulk writes that were cut short to their end. Those that still run are left alone.
+    pub(crate) async fn replay_journal(&self) -> Result<()> {
+        let state = std::sync::Arc::clone(&self.recorder.state);
+        let journal = blocking(move || state.journal()).await.map_err(|error| self.state_failed(&error))?;
+        for (operation, rows) in journal {
+            let paths: Vec<_> = rows.iter().map(|row| row.path.clone()).collect();
+            let locks = std::sync::Arc::clone(&self.locks);
+            let objects = self.recorder.tenant.objects(&paths);
+            let Ok(_held) = blocking(move || locks.try_hold(&objects)).await else { continue };
+            self.replay(operation, rows, &paths).await?;
+        }
+        Ok(())
+    }
+
+    async fn replay(&self, operation: OperationId, rows: Vec<JournalRow>, paths: &[SecretPath]) -> Result<()> {
+        let call = Call { op: OpId::from_bytes(operation.0), action: Action::SecretImport };
+        let mut stamps = Vec::with_capacity(rows.len());
+        for row in rows {
+            stamps.push(self.send_again(row).await?);
+        }
+        let outcome = if stamps.iter().all(Option::is_some) { Outcome::Ok } else { Outcome::Aborted };
+        self.recorder.end(call, paths, &stamps, outcome, Some("replayed")).await?;
+        let written = paths.iter().zip(&stamps).filter_map(|(path, stamp)| Some((path, stamp.as_ref()?)));
+        self.close(operation, written).await
+    }
+
+    /// Sends a journaled version, unless it is there; `None` where someone else wrote meanwhile.
+    async fn send_again(&self, row: JournalRow) -> Result<Option<Stamp>> {
+        let claim = Envelope::parse(&row.envelope).map(|envelope| stamp(&envelope));
+        let Ok(claim) = claim else {
+            return Err(self.error(ErrorKind::Tampered, Operation::Put).with_detail("a journal row"));
+        };
+        let found = self.inner.newest(&row.path).await?;
+        if found.is_some_and(|found| found.content_id.matches(&claim.content_id)) {
+            return Ok(Some(claim));
+        }
+        let prepared = Prepared::new(row.path, row.replaces, row.envelope, claim);
+        match self.inner.send(&prepared).await {
+            Ok(_) => Ok(Some(prepared.stamp)),
+            Err(error) if matches!(error.kind(), ErrorKind::Conflict | ErrorKind::AlreadyExists) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Drops a journal whose writes are done, and notes them as seen.
+    pub(super) async fn close<'a>(
+        &self,
+        operation: OperationId,
+        written: impl Iterator<Item = (&'a SecretPath, &'a Stamp)>,
+    ) -> Result<()> {
+        let marks: Vec<_> =
+            written.map(|(path, stamp)| (self.recorder.tenant.object(path), Mark::of(stamp))).collect();
+        let state = std::sync::Arc::clone(&self.recorder.state);
+        blocking(move || state.close_journal(operation, &marks)).await.map_err(|error| self.state_failed(&error))
+    }
+
+    pub(super) fn state_failed(&self, error: &crate::state::StateError) -> Error {
+        self.error(ErrorKind::Unavailable, Operation::Put).with_detail(format!("local state: {error}"))
+    }
+}

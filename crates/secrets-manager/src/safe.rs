@@ -1,0 +1,318 @@
+//! The safe: what an application calls.
+
+mod open;
+mod views;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use secrets_audit::{Action, AuditLog};
+use secrets_backend::{
+    ErrorKind, Metadata, NewSecret, Operation, PutMode, Secret, SecretBackend, SecretPath, VersionId,
+    VersionMeta, Written,
+};
+
+use crate::audited::AuditBackend;
+use crate::blocking::blocking;
+use crate::recorder::Caller;
+use crate::slots::Slots;
+use crate::unlock::Unlock;
+use crate::{Places, Result};
+pub use views::{Description, Summary};
+
+/// How a safe is opened.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Options {
+    /// The backend that keeps the secrets.
+    pub backend: Arc<dyn SecretBackend>,
+    /// The environment: sealed into every secret, so that staging and production cannot be swapped.
+    pub environment: String,
+    /// Who asks.
+    pub caller: Caller,
+    /// The longest that one call to the backend may take; 10 s.
+    pub deadline: Duration,
+    /// The longest that a call waits for other processes; 10 s.
+    pub lock_wait: Duration,
+}
+
+impl Options {
+    /// The environment `default` on this backend, for nobody in particular.
+    #[must_use]
+    pub fn new(backend: Arc<dyn SecretBackend>) -> Self {
+        Self {
+            backend,
+            environment: "default".to_owned(),
+            caller: Caller::default(),
+            deadline: Duration::from_secs(10),
+            lock_wait: Duration::from_secs(10),
+        }
+    }
+}
+
+/// An open safe.
+///
+/// Every call is recorded: a reading one by one entry that is durable before its values are given out, a
+/// writing one by two. It can be shared among tasks. A dropped future leaves it usable; a write that was
+/// dropped half-way is ended, or undone, by the next one.
+#[derive(Debug)]
+pub struct Safe {
+    pub(crate) stack: AuditBackend,
+    pub(crate) places: Places,
+}
+
+impl Safe {
+    /// Opens the safe at `places`.
+    ///
+    /// A refused secret is recorded, signed by the installation, before this returns.
+    ///
+    /// # Errors
+    /// [`NoSafe`](crate::Error::NoSafe), [`WrongSecret`](crate::Error::WrongSecret),
+    /// [`KeyFile`](crate::Error::KeyFile), [`Header`](crate::Error::Header),
+    /// [`OldHeader`](crate::Error::OldHeader), [`Keyring`](crate::Error::Keyring),
+    /// [`Audit`](crate::Error::Audit), [`ShortLog`](crate::Error::ShortLog),
+    /// [`State`](crate::Error::State), [`File`](crate::Error::File).
+    pub async fn open(places: &Places, options: Options, unlock: Unlock) -> Result<Self> {
+        let places = places.clone();
+        let safe = blocking(move || open::open(places, options, &unlock)).await?;
+        safe.stack.replay_journal().await?;
+        Ok(safe)
+    }
+
+    /// The current version of a secret, or version `at`.
+    ///
+    /// # Errors
+    /// [`Backend`](crate::Error::Backend), by its kind.
+    pub async fn get(&self, path: &SecretPath, at: Option<u64>) -> Result<Secret> {
+        let at = at.map(VersionId::from_number);
+        Ok(self.stack.read(Action::SecretRead, path, at.as_ref()).await?)
+    }
+
+    /// The current versions of many secrets, one answer per path, in their order: one audit entry and one
+    /// opening of the store, however many.
+    ///
+    /// # Errors
+    /// [`Backend`](crate::Error::Backend) where nothing could be given out; a single secret's error is in its
+    /// own place.
+    pub async fn get_many(&self, paths: &[SecretPath]) -> Result<Vec<secrets_backend::Result<Secret>>> {
+        self.get_many_for(Purpose::Read, paths).await
+    }
+
+    /// As [`Safe::get_many`], recorded with what the values are for.
+    ///
+    /// # Errors
+    /// As [`Safe::get_many`].
+    pub async fn get_many_for(
+        &self,
+        purpose: Purpose,
+        paths: &[SecretPath],
+    ) -> Result<Vec<secrets_backend::Result<Secret>>> {
+        Ok(self.stack.read_many(purpose.action(), paths).await?)
+    }
+
+    /// Writes a new version.
+    ///
+    /// # Errors
+    /// [`Backend`](crate::Error::Backend): `AlreadyExists` and `Conflict` as [`PutMode`] says, `InvalidInput`
+    /// for a value over the limit.
+    pub async fn put(&self, path: &SecretPath, secret: &NewSecret, mode: &PutMode) -> Result<Written> {
+        Ok(self.stack.put_as(Action::SecretWrite, path, secret, mode).await?)
+    }
+
+    /// Writes many secrets, all or none: see the error for the one exception.
+    ///
+    /// All are checked and sealed before the first is written. A process that is killed half-way leaves a
+    /// journal, which the next opening of the safe carries to its end.
+    ///
+    /// # Errors
+    /// [`Backend`](crate::Error::Backend). Of kind `InvalidInput`, `AlreadyExists` or `Conflict`, nothing was
+    /// written unless another installation wrote at the same moment; of kind `Unavailable` or `TimedOut`,
+    /// what is missing follows when the safe is next opened.
+    pub async fn put_many(&self, secrets: &[(SecretPath, NewSecret)], mode: &PutMode) -> Result<()> {
+        self.stack.put_many(Action::SecretImport, secrets, mode).await?;
+        Ok(())
+    }
+
+    /// The secrets at and below `prefix`, by path; deleted ones too, where asked for.
+    ///
+    /// # Errors
+    /// [`Backend`](crate::Error::Backend), by its kind.
+    pub async fn list(&self, prefix: Option<&SecretPath>, scope: ListScope) -> Result<Vec<Summary>> {
+        let page = self.stack.list_all(prefix, scope == ListScope::WithDeleted).await?;
+        let mut all: Vec<Summary> = page.items.into_iter().map(Summary::from).collect();
+        all.sort_by(|a, b| a.path.cmp(&b.path));
+        Ok(all)
+    }
+
+    /// The versions of a secret, oldest first.
+    ///
+    /// # Errors
+    /// [`Backend`](crate::Error::Backend), by its kind.
+    pub async fn history(&self, path: &SecretPath) -> Result<Vec<VersionMeta>> {
+        Ok(self.stack.versions(path).await?)
+    }
+
+    /// Writes the value and metadata of an old version as a new one.
+    ///
+    /// # Errors
+    /// [`Backend`](crate::Error::Backend): `NotFound` where there is no such version.
+    pub async fn rollback(&self, path: &SecretPath, to: u64) -> Result<Written> {
+        let at = VersionId::from_number(to);
+        let write = async {
+            let old = self.stack.sealed().get(path, Some(&at)).await?;
+            let new = NewSecret::new(old.value).with_metadata(old.metadata);
+            self.stack.sealed().put(path, &new, &PutMode::Upsert).await
+        };
+        Ok(self.stack.write(Action::SecretRollback, path, write).await?)
+    }
+
+    /// Deletes a secret; its versions stay, for [`Safe::undelete`].
+    ///
+    /// # Errors
+    /// [`Backend`](crate::Error::Backend): `NotFound` where there is none.
+    pub async fn delete(&self, path: &SecretPath) -> Result<Written> {
+        Ok(self.stack.delete(path).await?)
+    }
+
+    /// Deletes many secrets, all or none, as [`Safe::put_many`] writes them.
+    ///
+    /// # Errors
+    /// As [`Safe::put_many`]; `NotFound` where one of them is missing.
+    pub async fn delete_many(&self, paths: &[SecretPath]) -> Result<()> {
+        self.stack.delete_many(paths).await?;
+        Ok(())
+    }
+
+    /// Brings the last value of a deleted secret back, as a new version.
+    ///
+    /// # Errors
+    /// [`Backend`](crate::Error::Backend): `NotFound` where there is nothing to bring back.
+    pub async fn undelete(&self, path: &SecretPath) -> Result<Written> {
+        Ok(self.stack.undelete(path).await?)
+    }
+
+    /// Removes a secret with all its versions, for good. Only its last version number is kept.
+    ///
+    /// # Errors
+    /// [`Backend`](crate::Error::Backend): `NotFound` where there is none.
+    pub async fn purge(&self, path: &SecretPath) -> Result<Written> {
+        Ok(self.stack.purge(path).await?)
+    }
+
+    /// What is known of a secret, without its value.
+    ///
+    /// # Errors
+    /// [`Backend`](crate::Error::Backend), by its kind.
+    pub async fn describe(&self, path: &SecretPath) -> Result<Description> {
+        let secret = self.stack.read(Action::SecretDescribe, path, None).await?;
+        Ok(Description::of(path.clone(), secret))
+    }
+
+    /// Changes the metadata of a secret, as a new version with the same value.
+    ///
+    /// `change` may run more than once, where someone else writes at the same moment.
+    ///
+    /// # Errors
+    /// [`Backend`](crate::Error::Backend): `NotFound` where there is none.
+    pub async fn update_metadata(
+        &self,
+        path: &SecretPath,
+        change: impl Fn(&mut Metadata) + Send + Sync,
+    ) -> Result<Written> {
+        let sealed = self.stack.sealed();
+        let write = async {
+            for _ in 0..ATTEMPTS {
+                let secret = sealed.get(path, None).await?;
+                let mut metadata = secret.metadata;
+                change(&mut metadata);
+                let new = NewSecret::new(secret.value).with_metadata(metadata);
+                match sealed.put(path, &new, &PutMode::Replace(secret.version)).await {
+                    Err(error) if error.kind() == ErrorKind::Conflict => {}
+                    answer => return answer,
+                }
+            }
+            let busy = secrets_backend::Error::new(ErrorKind::Conflict, Operation::Put, sealed.to_string());
+            Err(busy.with_path(path))
+        };
+        Ok(self.stack.write(Action::SecretTag, path, write).await?)
+    }
+
+    /// Whether the backend can be reached and accepts its credentials.
+    ///
+    /// # Errors
+    /// [`Backend`](crate::Error::Backend), by its kind.
+    pub async fn check(&self) -> Result<()> {
+        Ok(self.stack.check().await?)
+    }
+
+    /// The slots of the safe, to be changed; what opens them has to be given again.
+    #[must_use]
+    pub fn slots(&self, unlock: Unlock) -> Slots<'_> {
+        Slots::new(self, Arc::new(unlock))
+    }
+
+    /// The audit log of this installation.
+    #[must_use]
+    pub fn audit_log(&self) -> &AuditLog {
+        &self.stack.recorder().log
+    }
+
+    /// Signs the present head of the audit log, and records that.
+    ///
+    /// # Errors
+    /// [`Audit`](crate::Error::Audit).
+    pub async fn checkpoint(&self) -> Result<String> {
+        let recorder = self.stack.recorder();
+        recorder.read(recorder.call(Action::AuditCheckpoint)?, &[], Vec::new(), None).await?;
+        let log = Arc::clone(&recorder.log);
+        Ok(blocking(move || log.checkpoint()).await?)
+    }
+
+    /// Opens the sealed detail of an audit entry: JSON with user, host, program, reason and paths.
+    /// `None` where it was sealed by another tenant, or erased.
+    #[must_use]
+    pub fn audit_detail(&self, sealed: &[u8]) -> Option<Vec<u8>> {
+        self.stack.recorder().tenant.keyring.open_detail(sealed).ok().map(|plain| plain.to_vec())
+    }
+
+    /// The safe as a backend: the whole stack behind the contract, sealed, verified and audited.
+    #[must_use]
+    pub fn as_backend(&self) -> &dyn SecretBackend {
+        &self.stack
+    }
+}
+
+/// What values are read for; the audit entry says so.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Purpose {
+    /// To be looked at or used by the caller.
+    Read,
+    /// To be given to a program that is started.
+    Run,
+    /// To be written out in a file format.
+    Export,
+}
+
+impl Purpose {
+    const fn action(self) -> Action {
+        match self {
+            Self::Read => Action::SecretRead,
+            Self::Run => Action::SecretRun,
+            Self::Export => Action::SecretExport,
+        }
+    }
+}
+
+/// What a listing shows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ListScope {
+    /// What can be read.
+    Live,
+    /// That, and what was deleted.
+    WithDeleted,
+}
+
+/// How often a change of metadata starts over when someone else writes.
+const ATTEMPTS: u32 = 4;

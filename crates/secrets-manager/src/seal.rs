@@ -1,0 +1,239 @@
+//! The sealing wrapper: plaintext above it, envelopes below.
+
+mod write;
+
+use std::fmt;
+use std::sync::Arc;
+
+use secrets_backend::{
+    Capabilities, Error, ErrorKind, NewSecret, Operation, Page, PageToken, PutMode, Result, Secret,
+    SecretBackend, SecretPath, Stamp, VersionId, VersionMeta, VersionState, Written, async_trait,
+};
+use secrets_crypto::ObjectId;
+
+use crate::blocking::blocking;
+use crate::state::{Mark, MarkKind, State, StateError};
+use crate::tenant::{SealError, Tenant};
+use write::Current;
+pub(crate) use write::{Content, Prepared};
+
+/// Seals what goes down, opens what comes up, and turns deletions into tombstones.
+///
+/// Its versions are the logical ones. Every write goes down as `Create` or `Replace`, so that two
+/// installations never overwrite each other unseen.
+#[derive(Debug)]
+pub(crate) struct SealBackend {
+    inner: Arc<dyn SecretBackend>,
+    tenant: Arc<Tenant>,
+    state: Arc<State>,
+}
+
+impl SealBackend {
+    pub(crate) fn new(inner: Arc<dyn SecretBackend>, tenant: Arc<Tenant>, state: Arc<State>) -> Self {
+        Self { inner, tenant, state }
+    }
+
+    /// Reads what has been seen of these secrets, in one opening of the state.
+    pub(crate) async fn load(&self, paths: &[SecretPath]) -> Result<()> {
+        let (state, objects) = (Arc::clone(&self.state), self.tenant.objects(paths));
+        blocking(move || state.load(&objects)).await.map_err(|error| self.state_error(&error))
+    }
+
+    /// The stamp of the newest version, tombstones included; `None` where the path was never written.
+    pub(crate) async fn newest(&self, path: &SecretPath) -> Result<Option<Stamp>> {
+        self.load(std::slice::from_ref(path)).await?;
+        Ok(self.current(path).await?.map(|current| current.stamp))
+    }
+
+    /// One page of what is stored, tombstones included.
+    pub(crate) async fn list_with_deleted(
+        &self,
+        prefix: Option<&SecretPath>,
+        page: Option<&PageToken>,
+    ) -> Result<Page> {
+        self.inner.list(prefix, page).await
+    }
+
+    /// Opens an answer; a tombstone is `NotFound`.
+    fn opened(&self, path: &SecretPath, at: Option<&VersionId>, secret: &Secret) -> Result<Secret> {
+        let number = at.and_then(VersionId::number);
+        let opened = self
+            .tenant
+            .open(path, number, secret.value.expose())
+            .map_err(|error| self.refuse(ErrorKind::Tampered, Operation::Get, path, &error))?;
+        if opened.stamp.is_tombstone() {
+            return Err(self.error(ErrorKind::NotFound, Operation::Get, path).with_detail("deleted"));
+        }
+        let mut plain = Secret::new(VersionId::from_number(opened.stamp.version), opened.value);
+        plain.metadata = opened.metadata;
+        plain.created = Some(opened.created);
+        plain.stamp = Some(opened.stamp);
+        Ok(plain)
+    }
+
+    /// Notes current versions that are newer than what was seen, before their values are passed on.
+    ///
+    /// A failure is a warning: the values are authentic, and a state that cannot be written is no reason to
+    /// withhold them; only the memory of having seen them is lost.
+    async fn remember<'a>(&self, answers: impl Iterator<Item = (&'a SecretPath, &'a Stamp)>) {
+        let mut newer = Vec::new();
+        for (path, stamp) in answers {
+            let object = self.tenant.object(path);
+            let mark = Mark::of(stamp);
+            if let Ok(seen) = self.state.mark(object)
+                && seen.is_none_or(|seen| mark.is_beyond(&seen))
+            {
+                newer.push((object, mark));
+            }
+        }
+        if !newer.is_empty() {
+            self.record(newer).await;
+        }
+    }
+
+    /// Raises marks; a failure is a warning, see [`SealBackend::remember`].
+    async fn record(&self, marks: Vec<(ObjectId, Mark)>) {
+        let state = Arc::clone(&self.state);
+        if let Err(error) = blocking(move || state.record(&marks)).await {
+            tracing::warn!(%error, "what was seen could not be noted; an older answer may pass unnoticed");
+        }
+    }
+
+    fn error(&self, kind: ErrorKind, operation: Operation, path: &SecretPath) -> Error {
+        Error::new(kind, operation, self.inner.to_string()).with_path(path)
+    }
+
+    fn missing(&self, operation: Operation, path: &SecretPath) -> Error {
+        self.error(ErrorKind::NotFound, operation, path)
+    }
+
+    fn refuse(&self, kind: ErrorKind, operation: Operation, path: &SecretPath, why: &SealError) -> Error {
+        self.error(kind, operation, path).with_detail(why.to_string())
+    }
+
+    fn state_error(&self, error: &StateError) -> Error {
+        Error::new(ErrorKind::Unavailable, Operation::Check, "local state").with_detail(error.to_string())
+    }
+}
+
+#[async_trait]
+impl SecretBackend for SealBackend {
+    fn capabilities(&self) -> Capabilities {
+        let mut own = self.inner.capabilities();
+        own.recoverable_delete = own.versions;
+        own.max_value = own.max_value.saturating_sub(ENVELOPE_ROOM).min(MAX_VALUE);
+        own.max_path = own.max_path.min(SecretPath::MAX_LEN);
+        own
+    }
+
+    async fn check(&self) -> Result<()> {
+        self.inner.check().await
+    }
+
+    async fn get(&self, path: &SecretPath, at: Option<&VersionId>) -> Result<Secret> {
+        self.load(std::slice::from_ref(path)).await?;
+        let secret = self.inner.get(path, at).await?;
+        if at.is_none() {
+            self.remember(secret.stamp.iter().map(|stamp| (path, stamp))).await;
+        }
+        self.opened(path, at, &secret)
+    }
+
+    async fn get_many(&self, paths: &[SecretPath]) -> Vec<Result<Secret>> {
+        if let Err(error) = self.load(paths).await {
+            let again = |path| self.error(error.kind(), Operation::Get, path).with_detail(error.to_string());
+            return paths.iter().map(|path| Err(again(path))).collect();
+        }
+        let answers = self.inner.get_many(paths).await;
+        let found = paths.iter().zip(&answers);
+        self.remember(found.filter_map(|(path, answer)| Some((path, answer.as_ref().ok()?.stamp.as_ref()?))))
+            .await;
+        paths.iter().zip(answers).map(|(path, answer)| self.opened(path, None, &answer?)).collect()
+    }
+
+    async fn put(&self, path: &SecretPath, secret: &NewSecret, mode: &PutMode) -> Result<Written> {
+        let content = Content::of(secret);
+        self.load(std::slice::from_ref(path)).await?;
+        let mut attempts = UPSERT_ATTEMPTS;
+        loop {
+            attempts -= 1;
+            let answer = match self.prepare(path, content, mode).await {
+                Ok(prepared) => self.commit(prepared).await,
+                Err(error) => Err(error),
+            };
+            match answer {
+                Err(error) if *mode == PutMode::Upsert && attempts > 0 && someone_else_wrote(&error) => {}
+                answer => return answer,
+            }
+        }
+    }
+
+    async fn delete(&self, path: &SecretPath) -> Result<Written> {
+        self.load(std::slice::from_ref(path)).await?;
+        self.commit(self.prepare_tombstone(path).await?).await
+    }
+
+    async fn undelete(&self, path: &SecretPath) -> Result<Written> {
+        if !self.inner.capabilities().versions {
+            return Err(self.error(ErrorKind::Unsupported, Operation::Undelete, path));
+        }
+        self.load(std::slice::from_ref(path)).await?;
+        let tombstone = self.current(path).await?.filter(|current| current.stored && !current.is_live());
+        let tombstone = tombstone.ok_or_else(|| self.missing(Operation::Undelete, path))?;
+        let last = self.last_value(path).await?;
+        let last = NewSecret::new(last.value).with_metadata(last.metadata);
+        self.commit(self.after(path, Some(&tombstone), Content::of(&last))?).await
+    }
+
+    async fn purge(&self, path: &SecretPath) -> Result<Written> {
+        self.load(std::slice::from_ref(path)).await?;
+        let current = self.current(path).await?.filter(|current| current.stored);
+        let current = current.ok_or_else(|| self.missing(Operation::Purge, path))?;
+        if !current.is_live() && self.inner.versions(path).await?.len() == 1 {
+            return Err(self.missing(Operation::Purge, path));
+        }
+        // Should this be cut short, what is half gone must not look like a rollback.
+        let begun = Mark { kind: MarkKind::Purging, ..Mark::of(&current.stamp) };
+        self.record(vec![(self.tenant.object(path), begun)]).await;
+        self.inner.purge(path).await?;
+        let gone = Current { stored: false, ..current };
+        self.commit(self.after(path, Some(&gone), Content::tombstone())?).await
+    }
+
+    async fn versions(&self, path: &SecretPath) -> Result<Vec<VersionMeta>> {
+        let mut versions = self.inner.versions(path).await?;
+        for meta in &mut versions {
+            if meta.stamp.as_ref().is_some_and(Stamp::is_tombstone) {
+                meta.state = VersionState::Deleted;
+            }
+        }
+        if versions.iter().all(|meta| meta.state == VersionState::Deleted) {
+            return Err(self.missing(Operation::Versions, path));
+        }
+        Ok(versions)
+    }
+
+    async fn list(&self, prefix: Option<&SecretPath>, page: Option<&PageToken>) -> Result<Page> {
+        let mut page = self.inner.list(prefix, page).await?;
+        page.items.retain(|item| !item.stamp.as_ref().is_some_and(Stamp::is_tombstone));
+        Ok(page)
+    }
+}
+
+impl fmt::Display for SealBackend {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "sealed {}", self.inner)
+    }
+}
+
+fn someone_else_wrote(error: &Error) -> bool {
+    matches!(error.kind(), ErrorKind::Conflict | ErrorKind::AlreadyExists)
+}
+
+/// How often an `Upsert` starts over when another installation wrote first.
+const UPSERT_ATTEMPTS: u32 = 4;
+/// The largest value, in bytes, whatever the backend takes.
+const MAX_VALUE: usize = 1 << 20;
+/// Room in a backend's largest value for what an envelope adds: header, wrap, path, 65,535 bytes of metadata,
+/// a tag for each of its chunks, padding.
+const ENVELOPE_ROOM: usize = 68 * 1024;

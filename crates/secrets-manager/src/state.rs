@@ -1,0 +1,245 @@
+//! What this installation has seen, so that an older answer is noticed; and the journal of bulk writes.
+//!
+//! Every row is sealed under the state key, bound to its table and row key.
+
+mod db;
+mod journal;
+mod mark;
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use getrandom::SysRng;
+use redb::{ReadableTable, TableDefinition, TableError, WriteTransaction};
+use secrets_crypto::{ObjectId, StateKey};
+
+use db::Db;
+pub use db::StateError;
+pub(crate) use journal::{JournalRow, OperationId};
+pub(crate) use mark::{Mark, MarkKind};
+
+type Table = TableDefinition<'static, &'static [u8], &'static [u8]>;
+
+const MARKS: Table = TableDefinition::new("marks");
+const META: Table = TableDefinition::new("meta");
+const JOURNAL: Table = TableDefinition::new("journal");
+
+const FORMAT: u64 = 1;
+
+/// The state of one installation.
+pub(crate) struct State {
+    db: Db,
+    key: StateKey,
+    /// Marks of the operations under way, so that one operation opens the file once.
+    seen: Mutex<HashMap<ObjectId, Option<Mark>>>,
+    /// Entries of the audit log, as its last append left it.
+    audit: AtomicU64,
+}
+
+/// What the whole installation has seen.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Heights {
+    /// Highest header sequence.
+    pub(crate) header: u64,
+    /// Entries of the audit log when a write last ended.
+    pub(crate) audit: u64,
+    /// Writes to this state, counted.
+    pub(crate) commit: u64,
+}
+
+impl State {
+    pub(crate) fn new(path: PathBuf, key: StateKey, wait: Duration) -> Self {
+        Self { db: Db::new(path, wait), key, seen: Mutex::default(), audit: AtomicU64::new(0) }
+    }
+
+    /// Takes over the size of the audit log, for the next write to note.
+    pub(crate) fn note_audit_size(&self, entries: u64) {
+        self.audit.fetch_max(entries, Ordering::Relaxed);
+    }
+
+    /// Reads the marks of some objects in one opening; [`State::mark`] answers from them afterwards.
+    pub(crate) fn load(&self, objects: &[ObjectId]) -> Result<(), StateError> {
+        let rows = self.db.read(|transaction| {
+            let table = match transaction.open_table(MARKS) {
+                Ok(table) => table,
+                Err(TableError::TableDoesNotExist(_)) => return Ok(vec![None; objects.len()]),
+                Err(error) => return Err(error.into()),
+            };
+            objects
+                .iter()
+                .map(|object| Ok(table.get(object.as_bytes().as_slice())?.map(|row| row.value().to_vec())))
+                .collect::<Result<Vec<_>, redb::Error>>()
+        })?;
+        let rows = rows.unwrap_or_else(|| vec![None; objects.len()]);
+        for (object, row) in objects.iter().zip(rows) {
+            let mark = row.map(|row| self.open_mark(*object, &row)).transpose()?;
+            self.remember(*object, mark);
+        }
+        Ok(())
+    }
+
+    /// The mark of an object, as [`State::load`] found it or as it was recorded since.
+    pub(crate) fn mark(&self, object: ObjectId) -> Result<Option<Mark>, StateError> {
+        let seen = self.seen().get(&object).copied();
+        match seen {
+            Some(mark) => Ok(mark),
+            None => {
+                self.load(&[object])?;
+                Ok(self.seen().get(&object).copied().flatten())
+            }
+        }
+    }
+
+    /// Raises marks, in one durable transaction with the size of the audit log.
+    ///
+    /// A mark never goes back: where another process recorded a newer one meanwhile, that one stays.
+    pub(crate) fn record(&self, marks: &[(ObjectId, Mark)]) -> Result<(), StateError> {
+        self.db.write(|transaction| self.insert_marks(transaction, marks))?;
+        self.remember_all(marks);
+        Ok(())
+    }
+
+    fn insert_marks(
+        &self,
+        transaction: &WriteTransaction,
+        marks: &[(ObjectId, Mark)],
+    ) -> Result<(), redb::Error> {
+        let audit = self.audit.load(Ordering::Relaxed);
+        let mut table = transaction.open_table(MARKS)?;
+        for (object, mark) in marks {
+            let key = object.as_bytes().as_slice();
+            let stored = table.get(key)?.map(|row| row.value().to_vec());
+            let stored = stored.map(|row| self.open_mark(*object, &row)).transpose();
+            if stored.map_err(into_redb)?.is_some_and(|stored| stored.is_beyond(mark)) {
+                continue;
+            }
+            table.insert(key, self.seal("marks", key, &mark.encode()).map_err(into_redb)?.as_slice())?;
+        }
+        self.raise(transaction, |heights| heights.audit = heights.audit.max(audit))
+    }
+
+    fn remember_all(&self, marks: &[(ObjectId, Mark)]) {
+        for (object, mark) in marks {
+            self.remember(*object, Some(*mark));
+        }
+    }
+
+    /// What the installation as a whole has seen.
+    pub(crate) fn heights(&self) -> Result<Heights, StateError> {
+        let row = self.db.read(|transaction| match transaction.open_table(META) {
+            Ok(table) => Ok(table.get(HEIGHTS)?.map(|row| row.value().to_vec())),
+            Err(TableError::TableDoesNotExist(_)) => Ok(None),
+            Err(error) => Err(error.into()),
+        })?;
+        match row.flatten() {
+            Some(row) => self.open_heights(&row),
+            None => Ok(Heights::default()),
+        }
+    }
+
+    /// Notes that a header of this sequence has been seen or written.
+    pub(crate) fn record_header(&self, sequence: u64) -> Result<(), StateError> {
+        self.db.write(|transaction| self.raise(transaction, |heights| heights.header = heights.header.max(sequence)))
+    }
+
+    fn raise(&self, transaction: &WriteTransaction, change: impl FnOnce(&mut Heights)) -> Result<(), redb::Error> {
+        let mut table = transaction.open_table(META)?;
+        let row = table.get(HEIGHTS)?.map(|row| row.value().to_vec());
+        let mut heights = match row {
+            Some(row) => self.open_heights(&row).map_err(into_redb)?,
+            None => Heights::default(),
+        };
+        change(&mut heights);
+        heights.commit += 1;
+        let row = self.seal("meta", HEIGHTS, &heights.encode()).map_err(into_redb)?;
+        table.insert(HEIGHTS, row.as_slice())?;
+        Ok(())
+    }
+
+    /// Seals what a running write leaves in its lock.
+    pub(crate) fn seal_note(&self, plain: &[u8]) -> Result<Vec<u8>, StateError> {
+        self.seal("lock", &[], plain)
+    }
+
+    /// Opens what a killed write left in its lock.
+    pub(crate) fn open_note(&self, note: &[u8]) -> Result<Vec<u8>, StateError> {
+        self.open("lock", &[], note)
+    }
+
+    fn remember(&self, object: ObjectId, mark: Option<Mark>) {
+        let mut seen = self.seen();
+        if seen.len() >= SEEN_LIMIT {
+            seen.clear();
+        }
+        let newest = match (seen.get(&object).copied().flatten(), mark) {
+            (Some(old), Some(new)) if old.is_beyond(&new) => Some(old),
+            (old, new) => new.or(old),
+        };
+        seen.insert(object, newest);
+    }
+
+    fn seen(&self) -> std::sync::MutexGuard<'_, HashMap<ObjectId, Option<Mark>>> {
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn open_mark(&self, object: ObjectId, row: &[u8]) -> Result<Mark, StateError> {
+        let plain = self.open("marks", object.as_bytes().as_slice(), row)?;
+        Mark::decode(&plain).ok_or_else(|| self.damaged())
+    }
+
+    fn open_heights(&self, row: &[u8]) -> Result<Heights, StateError> {
+        let plain = self.open("meta", HEIGHTS, row)?;
+        let heights = Heights::decode(&plain).ok_or_else(|| self.damaged())?;
+        match plain.first_chunk().map(|bytes| u64::from_be_bytes(*bytes)) {
+            Some(found) if found > FORMAT => Err(StateError::NewerFormat {
+                path: self.db.path().into(),
+                found,
+                known: FORMAT,
+            }),
+            _ => Ok(heights),
+        }
+    }
+
+    fn seal(&self, table: &str, key: &[u8], plain: &[u8]) -> Result<Vec<u8>, StateError> {
+        self.key.seal_row(table, key, plain, &mut SysRng).map_err(|_| StateError::Random)
+    }
+
+    fn open(&self, table: &str, key: &[u8], row: &[u8]) -> Result<Vec<u8>, StateError> {
+        self.key.open_row(table, key, row).map(|plain| plain.to_vec()).map_err(|_| self.damaged())
+    }
+
+    fn damaged(&self) -> StateError {
+        StateError::Damaged(self.db.path().into())
+    }
+}
+
+impl std::fmt::Debug for State {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("State").field("db", &self.db).finish_non_exhaustive()
+    }
+}
+
+impl Heights {
+    fn encode(self) -> Vec<u8> {
+        [FORMAT, self.header, self.audit, self.commit].into_iter().flat_map(u64::to_be_bytes).collect()
+    }
+
+    fn decode(bytes: &[u8]) -> Option<Self> {
+        let (words, []) = bytes.as_chunks::<8>() else { return None };
+        match *words.iter().map(|word| u64::from_be_bytes(*word)).collect::<Vec<_>>().as_slice() {
+            [_, header, audit, commit, ..] => Some(Self { header, audit, commit }),
+            _ => None,
+        }
+    }
+}
+
+/// An error of ours inside a transaction's body, on its way out.
+fn into_redb(error: StateError) -> redb::Error {
+    redb::Error::Io(std::io::Error::new(std::io::ErrorKind::InvalidData, error))
+}
+
+const HEIGHTS: &[u8] = b"heights";
+const SEEN_LIMIT: usize = 65_536;

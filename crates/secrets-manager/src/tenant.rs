@@ -1,0 +1,144 @@
+//! One tenant's keys, and what they do to a secret.
+
+use getrandom::SysRng;
+use secrets_backend::{ContentId, Metadata, SecretBytes, SecretPath, Stamp, StampKind, Timestamp};
+use secrets_crypto::envelope::{self, Envelope, Expected, Kind, NewEnvelope, OpenError};
+use secrets_crypto::{InstallationId, Keyring, ObjectId};
+use zeroize::Zeroizing;
+
+/// One tenant's keys in one environment.
+pub(crate) struct Tenant {
+    pub(crate) keyring: Keyring,
+    pub(crate) environment: String,
+    pub(crate) writer: InstallationId,
+}
+
+/// What is to be sealed as one version.
+pub(crate) struct Draft<'a> {
+    pub(crate) kind: StampKind,
+    pub(crate) version: u64,
+    /// Content id of the version before.
+    pub(crate) parent: Option<[u8; 32]>,
+    pub(crate) metadata: &'a Metadata,
+    pub(crate) value: &'a [u8],
+}
+
+/// An opened version.
+pub(crate) struct Opened {
+    pub(crate) stamp: Stamp,
+    pub(crate) created: Timestamp,
+    pub(crate) metadata: Metadata,
+    pub(crate) value: SecretBytes,
+}
+
+/// Why a version was not sealed or opened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum SealError {
+    /// Not an envelope at all.
+    #[error("not sealed by this safe; a plain value has to be imported")]
+    NotSealed,
+    /// A newer version of the format.
+    #[error("sealed by a newer version of this program")]
+    Newer,
+    /// An epoch key that this keyring lacks.
+    #[error("sealed under an epoch that this keyring does not have")]
+    UnknownEpoch,
+    /// Anything else: altered, swapped, of another place.
+    #[error("not what was asked for, or altered")]
+    Refused,
+    /// Metadata that is no metadata, or over its limit.
+    #[error("metadata is larger than 65,535 bytes")]
+    MetadataTooLarge,
+    /// The system's randomness failed.
+    #[error("the system's source of randomness failed")]
+    Random,
+}
+
+impl Tenant {
+    /// The path that is sealed with a secret: staging and production are different objects.
+    pub(crate) fn absolute(&self, path: &SecretPath) -> String {
+        format!("{}/{path}", self.environment)
+    }
+
+    pub(crate) fn object(&self, path: &SecretPath) -> ObjectId {
+        self.keyring.object_id(&self.absolute(path))
+    }
+
+    pub(crate) fn objects(&self, paths: &[SecretPath]) -> Vec<ObjectId> {
+        paths.iter().map(|path| self.object(path)).collect()
+    }
+
+    pub(crate) fn seal(&self, path: &SecretPath, draft: &Draft<'_>) -> Result<(Vec<u8>, Stamp), SealError> {
+        let absolute = self.absolute(path);
+        let metadata = serde_json::to_vec(draft.metadata).map_err(|_| SealError::MetadataTooLarge)?;
+        if metadata.len() > usize::from(u16::MAX) {
+            return Err(SealError::MetadataTooLarge);
+        }
+        let metadata = Zeroizing::new(metadata);
+        let envelope = envelope::seal(
+            &self.keyring,
+            &NewEnvelope {
+                kind: match draft.kind {
+                    StampKind::Secret => Kind::Secret,
+                    StampKind::Tombstone => Kind::Tombstone,
+                },
+                version: draft.version,
+                term: FIRST_TERM,
+                writer: self.writer,
+                created_ms: Timestamp::now().as_millis(),
+                parent: draft.parent.map(secrets_crypto::ContentId::from_bytes),
+                path: &absolute,
+                metadata: &metadata,
+                value: draft.value,
+            },
+            &mut SysRng,
+        )
+        .map_err(|_| SealError::Random)?;
+        let stamp = stamp(&Envelope::parse(&envelope).map_err(|_| SealError::Refused)?);
+        Ok((envelope, stamp))
+    }
+
+    /// Opens a version of `path`; of this number, where one is given.
+    pub(crate) fn open(&self, path: &SecretPath, version: Option<u64>, bytes: &[u8]) -> Result<Opened, SealError> {
+        let envelope = Envelope::parse(bytes).map_err(|error| match error {
+            OpenError::UnsupportedVersion => SealError::Newer,
+            _ => SealError::NotSealed,
+        })?;
+        let expected = Expected { path: &self.absolute(path), version };
+        let opened = envelope.open(&self.keyring, &expected).map_err(|error| match error {
+            OpenError::UnknownEpoch(_) => SealError::UnknownEpoch,
+            _ => SealError::Refused,
+        })?;
+        Ok(Opened {
+            stamp: stamp(&envelope),
+            created: Timestamp::from_millis(envelope.created_ms()),
+            metadata: serde_json::from_slice(&opened.metadata).map_err(|_| SealError::Refused)?,
+            value: SecretBytes::from(opened.value),
+        })
+    }
+}
+
+/// The stamp that an envelope claims.
+pub(crate) fn stamp(envelope: &Envelope<'_>) -> Stamp {
+    let whole = |id: secrets_crypto::ContentId| ContentId::new(*id.as_bytes());
+    Stamp::new(
+        match envelope.kind() {
+            Kind::Secret => StampKind::Secret,
+            Kind::Tombstone => StampKind::Tombstone,
+        },
+        envelope.version(),
+        Some(envelope.term()),
+        envelope.epoch(),
+        whole(envelope.content_id()),
+        envelope.parent().map(whole),
+    )
+}
+
+impl std::fmt::Debug for Tenant {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Tenant").field("environment", &self.environment).finish_non_exhaustive()
+    }
+}
+
+/// The fencing number before any promotion.
+pub(crate) const FIRST_TERM: u64 = 1;

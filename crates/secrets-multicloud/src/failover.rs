@@ -1,0 +1,209 @@
+//! One replica behind logical versions and a verify function.
+
+use std::fmt;
+use std::sync::Arc;
+
+use secrets_backend::{
+    Capabilities, Error, ErrorKind, NewSecret, Operation, Page, PageToken, PutMode, Result, Secret,
+    SecretBackend, SecretPath, Stamp, VersionId, VersionMeta, Written, async_trait, read_back,
+};
+
+use crate::translate::{logical_secret, logical_versions, native_ids};
+
+/// Judges an answer before it is used: path and version asked for, and what the replica answered.
+///
+/// - `Some(secret)`: the authentic stamp, or `Tampered`, `Stale`, `Conflict`.
+/// - `None`, the replica says there is none: `Ok(None)`, or `Stale` where this installation knows better.
+///
+/// The manager hands it in, so that this crate needs neither keys nor plaintext. Freshness applies only
+/// where no version was asked for: history may be old.
+pub type Verify =
+    dyn Fn(&SecretPath, Option<&VersionId>, Option<&Secret>) -> Result<Option<Stamp>> + Send + Sync;
+
+/// A sealed backend behind logical versions, every answer of which is verified before it is passed on.
+///
+/// Above it a [`VersionId`] is the logical number, below it the backend's own. Tombstones are passed up as
+/// what they are: a [`Secret`] whose stamp says so; the sealing wrapper above turns them into `NotFound`.
+/// `delete` and `undelete` are refused: with sealed secrets both are a `put`.
+pub struct FailoverBackend {
+    primary: Arc<dyn SecretBackend>,
+    verify: Arc<Verify>,
+}
+
+impl FailoverBackend {
+    /// A topology of one replica.
+    #[must_use]
+    pub fn new(primary: Arc<dyn SecretBackend>, verify: Arc<Verify>) -> Self {
+        Self { primary, verify }
+    }
+
+    fn error(&self, kind: ErrorKind, operation: Operation, path: &SecretPath) -> Error {
+        Error::new(kind, operation, self.primary.to_string()).with_path(path)
+    }
+
+    /// An answer of the replica, verified and under its logical version.
+    fn verified(&self, path: &SecretPath, at: Option<&VersionId>, answer: Result<Secret>) -> Result<Secret> {
+        match answer {
+            Ok(secret) => match (self.verify)(path, at, Some(&secret))? {
+                Some(stamp) => Ok(logical_secret(secret, stamp)),
+                None => Err(self
+                    .error(ErrorKind::Unexpected, Operation::Get, path)
+                    .with_detail("the verify function gave no stamp for a present secret")),
+            },
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                (self.verify)(path, at, None)?;
+                Err(error)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The current version under the replica's own id, with its verified stamp.
+    async fn current(&self, path: &SecretPath) -> Result<Option<(VersionId, Stamp)>> {
+        match self.primary.get(path, None).await {
+            Ok(secret) => {
+                let stamp = (self.verify)(path, None, Some(&secret))?;
+                Ok(stamp.map(|stamp| (secret.version, stamp)))
+            }
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The mode for the replica, where the current version is the one that `mode` names.
+    async fn native_mode(&self, path: &SecretPath, mode: &PutMode) -> Result<PutMode> {
+        let PutMode::Replace(wanted) = mode else { return Ok(mode.clone()) };
+        match self.current(path).await? {
+            Some((native, stamp)) if Some(stamp.version) == wanted.number() => Ok(PutMode::Replace(native)),
+            _ => Err(self.error(ErrorKind::Conflict, Operation::Put, path)),
+        }
+    }
+
+    /// Whether the replica does `mode` as one atomic step.
+    fn is_atomic(&self, mode: &PutMode) -> bool {
+        let can = self.primary.capabilities();
+        match mode {
+            PutMode::Upsert => true,
+            PutMode::Create => can.atomic_create,
+            PutMode::Replace(_) => can.atomic_replace,
+        }
+    }
+
+    /// Writes where the replica has no conditions: look, write, look again.
+    ///
+    /// Two writers can both pass the first look. The second look finds the other's content under the same
+    /// number, and both report a `Conflict`; nothing is dropped where the replica keeps versions.
+    async fn put_unconditionally(
+        &self,
+        path: &SecretPath,
+        secret: &NewSecret,
+        stamp: &Stamp,
+        mode: &PutMode,
+    ) -> Result<Written> {
+        if *mode == PutMode::Create && self.current(path).await?.is_some() {
+            return Err(self.error(ErrorKind::AlreadyExists, Operation::Put, path));
+        }
+        let written = self.primary.put(path, secret, &PutMode::Upsert).await?;
+        let conflict = || self.error(ErrorKind::Conflict, Operation::Put, path);
+        if self.primary.capabilities().versions {
+            let rivals = self.primary.versions(path).await?;
+            let same_number =
+                rivals.iter().filter_map(|meta| meta.stamp.as_ref()).filter(|s| s.version == stamp.version);
+            if same_number.into_iter().any(|claim| !claim.content_id.matches(&stamp.content_id)) {
+                return Err(conflict());
+            }
+        } else if !self.holds(path, stamp).await? {
+            return Err(conflict());
+        }
+        Ok(written)
+    }
+
+    async fn holds(&self, path: &SecretPath, stamp: &Stamp) -> Result<bool> {
+        let current = self.current(path).await?;
+        Ok(current.is_some_and(|(_, found)| found.content_id.matches(&stamp.content_id)))
+    }
+}
+
+#[async_trait]
+impl SecretBackend for FailoverBackend {
+    fn capabilities(&self) -> Capabilities {
+        self.primary.capabilities()
+    }
+
+    async fn check(&self) -> Result<()> {
+        self.primary.check().await
+    }
+
+    async fn get(&self, path: &SecretPath, at: Option<&VersionId>) -> Result<Secret> {
+        let Some(wanted) = at else {
+            return self.verified(path, None, self.primary.get(path, None).await);
+        };
+        let missing = || self.error(ErrorKind::NotFound, Operation::Get, path);
+        let number = wanted.number().ok_or_else(missing)?;
+        let versions = self.primary.versions(path).await?;
+        let mut answer = Err(missing());
+        for native in native_ids(&versions, number) {
+            answer = self.verified(path, at, self.primary.get(path, Some(native)).await);
+            if answer.is_ok() {
+                break;
+            }
+        }
+        answer
+    }
+
+    async fn get_many(&self, paths: &[SecretPath]) -> Vec<Result<Secret>> {
+        let answers = self.primary.get_many(paths).await;
+        paths.iter().zip(answers).map(|(path, answer)| self.verified(path, None, answer)).collect()
+    }
+
+    async fn put(&self, path: &SecretPath, secret: &NewSecret, mode: &PutMode) -> Result<Written> {
+        let stamp = secret.stamp.clone().ok_or_else(|| {
+            self.error(ErrorKind::InvalidInput, Operation::Put, path).with_detail("only sealed secrets")
+        })?;
+        let native = self.native_mode(path, mode).await?;
+        if self.is_atomic(&native) {
+            read_back(&*self.primary, path, secret, &native).await?;
+        } else {
+            self.put_unconditionally(path, secret, &stamp, &native).await?;
+        }
+        Ok(Written::version(VersionId::from_number(stamp.version)).with_stamp(Some(stamp)))
+    }
+
+    async fn delete(&self, path: &SecretPath) -> Result<Written> {
+        Err(self.error(ErrorKind::Unsupported, Operation::Delete, path).with_detail(TOMBSTONES))
+    }
+
+    async fn undelete(&self, path: &SecretPath) -> Result<Written> {
+        Err(self.error(ErrorKind::Unsupported, Operation::Undelete, path).with_detail(TOMBSTONES))
+    }
+
+    async fn purge(&self, path: &SecretPath) -> Result<Written> {
+        self.primary.purge(path).await
+    }
+
+    async fn versions(&self, path: &SecretPath) -> Result<Vec<VersionMeta>> {
+        let logical = logical_versions(self.primary.versions(path).await?);
+        if logical.is_empty() {
+            return Err(self.error(ErrorKind::NotFound, Operation::Versions, path));
+        }
+        Ok(logical)
+    }
+
+    async fn list(&self, prefix: Option<&SecretPath>, page: Option<&PageToken>) -> Result<Page> {
+        self.primary.list(prefix, page).await
+    }
+}
+
+impl fmt::Debug for FailoverBackend {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("FailoverBackend").field("primary", &self.primary).finish_non_exhaustive()
+    }
+}
+
+impl fmt::Display for FailoverBackend {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.primary.fmt(f)
+    }
+}
+
+const TOMBSTONES: &str = "a sealed secret is deleted and brought back by writing a version";
