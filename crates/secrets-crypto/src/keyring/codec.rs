@@ -1,0 +1,195 @@
+//! A keyring as bytes, and back.
+
+use std::collections::BTreeMap;
+
+use rand_core::TryCryptoRng;
+use zeroize::Zeroizing;
+
+use super::{Epoch, KeyState, Keyring, TenantRoot};
+use crate::aead::{self, WRAPPED_KEY_LEN, sealed_len};
+use crate::bytes::Reader;
+use crate::{Error, Key, Result, RootKey, SafeId, Suite, TenantId, separation};
+
+pub(super) fn seal<R: TryCryptoRng + ?Sized>(
+    keyring: &Keyring,
+    root: &RootKey,
+    rng: &mut R,
+) -> Result<Vec<u8>> {
+    let (safe, tenant, suite) = (keyring.safe, keyring.tenant, keyring.suite);
+    let content = encode_content(keyring);
+    let name_len = sealed_len(keyring.name.len());
+    let sealed_content_len = sealed_len(content.len());
+    let roots_len = keyring.roots.len() * ROOT_LEN;
+    let total = FIXED_LEN + roots_len + name_len + sealed_content_len;
+
+    let mut out = Vec::with_capacity(total);
+    out.extend_from_slice(MAGIC);
+    out.extend_from_slice(&FORMAT.to_be_bytes());
+    out.extend_from_slice(&(total as u32).to_be_bytes());
+    out.extend_from_slice(safe.as_bytes());
+    out.extend_from_slice(tenant.as_bytes());
+    out.push(suite.number());
+    out.extend_from_slice(&(keyring.roots.len() as u16).to_be_bytes());
+    for (id, tenant_root) in &keyring.roots {
+        let id = id.to_be_bytes();
+        out.extend_from_slice(&id);
+        out.push(tenant_root.state.number());
+        match &tenant_root.key {
+            Some(key) => {
+                let context = [separation::TENANT, safe.as_bytes(), tenant.as_bytes(), &id];
+                out.extend_from_slice(&aead::seal(suite, &root.0, &context, key.expose(), rng)?);
+            }
+            None => out.extend_from_slice(&[0; WRAPPED_KEY_LEN]),
+        }
+    }
+    let context = [separation::TENANT_NAME, safe.as_bytes(), tenant.as_bytes()];
+    out.extend_from_slice(&(name_len as u16).to_be_bytes());
+    out.extend_from_slice(&aead::seal(suite, &root.0, &context, keyring.name.as_bytes(), rng)?);
+    let (id, key) = keyring.active_root().ok_or(Error::NoActiveEpoch)?;
+    out.extend_from_slice(&id.to_be_bytes());
+    let context = [separation::KEYRING, safe.as_bytes(), tenant.as_bytes(), &out];
+    let sealed = aead::seal(suite, key, &context, &content, rng)?;
+    out.extend_from_slice(&sealed);
+    Ok(out)
+}
+
+pub(super) fn open(bytes: &[u8], root: &RootKey, safe: SafeId, tenant: TenantId) -> Result<Keyring> {
+    let mut reader = Reader::new(bytes);
+    if reader.take(MAGIC.len()).ok_or(MALFORMED)? != MAGIC {
+        return Err(MALFORMED);
+    }
+    let found = reader.u16().ok_or(MALFORMED)?;
+    if found != FORMAT {
+        return Err(Error::UnsupportedFormat { what: "the keyring", found });
+    }
+    if reader.len32().ok_or(MALFORMED)? != bytes.len() {
+        return Err(MALFORMED);
+    }
+    if reader.array().ok_or(MALFORMED)? != *safe.as_bytes() {
+        return Err(Error::ForeignSafe);
+    }
+    if reader.array().ok_or(MALFORMED)? != *tenant.as_bytes() {
+        return Err(Error::ForeignTenant);
+    }
+    let suite = reader.u8().and_then(Suite::from_number).ok_or(MALFORMED)?;
+    let roots = open_roots(&mut reader, suite, root, safe, tenant)?;
+
+    let name_len = reader.u16().ok_or(MALFORMED)?;
+    let sealed_name = reader.take(name_len.into()).ok_or(MALFORMED)?;
+    let context = [separation::TENANT_NAME, safe.as_bytes(), tenant.as_bytes()];
+    let name = aead::open(suite, &root.0, &context, sealed_name)?;
+    let name = std::str::from_utf8(&name).map_err(|_| MALFORMED)?.to_owned();
+
+    let id = reader.u32().ok_or(MALFORMED)?;
+    let key = roots.get(&id).and_then(|tenant_root| tenant_root.key.as_ref()).ok_or(MALFORMED)?;
+    let sealed = reader.rest();
+    let before = &bytes[..bytes.len() - sealed.len()];
+    let context = [separation::KEYRING, safe.as_bytes(), tenant.as_bytes(), before];
+    let content = aead::open(suite, key, &context, sealed)?;
+    let (index, detail, epochs) = decode_content(&content).ok_or(MALFORMED)?;
+    if name.len() > Keyring::MAX_NAME_LEN {
+        return Err(MALFORMED);
+    }
+    Ok(Keyring { safe, tenant, name, suite: Suite::detect(), roots, index, detail, epochs })
+}
+
+fn open_roots(
+    reader: &mut Reader<'_>,
+    suite: Suite,
+    root: &RootKey,
+    safe: SafeId,
+    tenant: TenantId,
+) -> Result<BTreeMap<u32, TenantRoot>> {
+    let mut roots = BTreeMap::new();
+    let count = usize::from(reader.u16().ok_or(MALFORMED)?);
+    if count > Keyring::MAX_ROOTS {
+        return Err(MALFORMED);
+    }
+    for _ in 0..count {
+        let id = reader.array::<4>().ok_or(MALFORMED)?;
+        let state = reader.u8().and_then(KeyState::from_number).ok_or(MALFORMED)?;
+        let wrapped = reader.array::<WRAPPED_KEY_LEN>().ok_or(MALFORMED)?;
+        let key = if state == KeyState::Destroyed {
+            if wrapped != [0; WRAPPED_KEY_LEN] {
+                return Err(MALFORMED);
+            }
+            None
+        } else {
+            let context = [separation::TENANT, safe.as_bytes(), tenant.as_bytes(), &id];
+            let opened = aead::open(suite, &root.0, &context, &wrapped)?;
+            Some(Key::from_opened(&opened)?)
+        };
+        insert_ascending(&mut roots, u32::from_be_bytes(id), TenantRoot { state, key }).ok_or(MALFORMED)?;
+    }
+    Ok(roots)
+}
+
+fn encode_content(keyring: &Keyring) -> Zeroizing<Vec<u8>> {
+    // The exact length, so that no growth leaves a copy of a key behind.
+    let len = 2 * Key::LEN + 2 + keyring.epochs.len() * EPOCH_LEN;
+    let mut out = Zeroizing::new(Vec::with_capacity(len));
+    out.extend_from_slice(keyring.index.expose());
+    out.extend_from_slice(keyring.detail.expose());
+    out.extend_from_slice(&(keyring.epochs.len() as u16).to_be_bytes());
+    for (id, epoch) in &keyring.epochs {
+        out.extend_from_slice(&id.to_be_bytes());
+        out.push(epoch.state.number());
+        out.extend_from_slice(&epoch.created_ms.to_be_bytes());
+        out.extend_from_slice(epoch.key.as_ref().map_or(&[0; Key::LEN][..], |key| key.expose()));
+    }
+    out
+}
+
+fn decode_content(content: &[u8]) -> Option<(Key, Key, BTreeMap<u32, Epoch>)> {
+    let mut reader = Reader::new(content);
+    let index = read_key(&mut reader)?;
+    let detail = read_key(&mut reader)?;
+    let mut epochs = BTreeMap::new();
+    let count = usize::from(reader.u16()?);
+    if count > Keyring::MAX_EPOCHS {
+        return None;
+    }
+    for _ in 0..count {
+        let id = reader.u32()?;
+        let state = KeyState::from_number(reader.u8()?)?;
+        let created_ms = reader.u64()?;
+        let key = if state == KeyState::Destroyed {
+            reader.take(Key::LEN).filter(|key| key.iter().all(|&byte| byte == 0))?;
+            None
+        } else {
+            Some(read_key(&mut reader)?)
+        };
+        insert_ascending(&mut epochs, id, Epoch { created_ms, state, key })?;
+    }
+    reader.end()?;
+    Some((index, detail, epochs))
+}
+
+fn read_key(reader: &mut Reader<'_>) -> Option<Key> {
+    reader.take(Key::LEN)?.try_into().ok().map(Key::from_bytes)
+}
+
+/// One form for one map: ids ascend strictly and are not 0.
+fn insert_ascending<T>(map: &mut BTreeMap<u32, T>, id: u32, value: T) -> Option<()> {
+    let ascends = map.last_key_value().is_none_or(|(last, _)| *last < id);
+    if id == 0 || !ascends {
+        return None;
+    }
+    map.insert(id, value);
+    Some(())
+}
+
+const MAGIC: &[u8; 4] = b"SEVK";
+const FORMAT: u16 = 1;
+/// Id, state, wrapped key.
+const ROOT_LEN: usize = 4 + 1 + WRAPPED_KEY_LEN;
+/// Id, state, creation, key.
+const EPOCH_LEN: usize = 4 + 1 + 8 + Key::LEN;
+/// Magic, format, size, safe id, tenant id, suite, count of roots, length of the name, id of the root key.
+const FIXED_LEN: usize = 4 + 2 + 4 + 16 + 16 + 1 + 2 + 2 + 4;
+const MALFORMED: Error = Error::Malformed("the keyring");
+
+// Every length fits its field.
+const _: () = assert!(Keyring::MAX_ROOTS <= u16::MAX as usize);
+const _: () = assert!(Keyring::MAX_EPOCHS <= u16::MAX as usize);
+const _: () = assert!(sealed_len(Keyring::MAX_NAME_LEN) <= u16::MAX as usize);
