@@ -3,6 +3,8 @@
 
 mod backend;
 mod bytes;
+#[cfg(feature = "conformance")]
+pub mod conformance;
 mod each;
 mod error;
 mod ext;
@@ -13,6 +15,7 @@ mod secret;
 mod shared;
 mod stamp;
 mod time;
+mod wrapper;
 
 pub use async_trait::async_trait;
 pub use backend::{Capabilities, PutMode, SecretBackend};
@@ -26,3 +29,6 @@ pub use path::{InvalidPath, SecretPath};
 pub use secret::{Listed, NewSecret, Page, PageToken, Secret, VersionId, VersionMeta, VersionState, Written};
 pub use stamp::{ContentId, InvalidStamp, Stamp, StampKind};
 pub use time::Timestamp;
+pub use wrapper::{
+    LimitBackend, Metrics, MetricsBackend, PrefixBackend, RetryBackend, RetryConfig, TimeoutBackend,
+};
