@@ -1,0 +1,91 @@
+//! `cargo xtask ci`: all that must hold before a change lands, each step timed.
+//!
+//! The steps share as few builds as possible: clippy also checks the benchmarks, one feature set serves clippy, docs
+//! and tests, and the release build of the proofs is that of the alias `cargo secrets`.
+
+use std::time::{Duration, Instant};
+
+use anyhow::Result;
+use xshell::{Shell, cmd};
+
+use crate::proof::Share;
+use crate::tally::Tally;
+use crate::{deny, fuzz, proof, repository, test, tidy, vectors};
+
+/// The crates that others pick one by one, with any backend crate beside them.
+const STANDALONE: [&str; 4] = ["secrets-crypto", "secrets-backend", "secrets-audit", "secrets-policy"];
+
+type Step = (&'static str, fn(&Shell) -> Result<Tally>);
+
+const STEPS: [Step; 10] = [
+    ("fmt", |shell| passes(cmd!(shell, "cargo fmt --all --check").run())),
+    ("tidy", |_| tidy::check()),
+    ("deny", |shell| deny::check(shell)),
+    ("clippy", |shell| {
+        let flags = ["--", "-D", "warnings"];
+        passes(cmd!(shell, "cargo clippy --workspace --all-targets --all-features {flags...}").run())
+    }),
+    ("doc", |shell| {
+        let command = cmd!(shell, "cargo doc --workspace --all-features --no-deps");
+        passes(command.env("RUSTDOCFLAGS", "-D warnings").run())
+    }),
+    ("test", |_| test::tests(None, None)),
+    ("standalone", standalone),
+    ("vectors", |shell| vectors::check(shell)),
+    ("proof, a tenth", |shell| proof::all(shell, Share::Tenth)),
+    ("fuzz, smoke", |shell| fuzz::smoke(shell)),
+];
+
+/// Runs every step, prints what each took, and closes with the sum.
+///
+/// # Errors
+/// A step that failed, or a skip where skips are forbidden.
+pub(crate) fn run() -> Result<()> {
+    let shell = repository::shell()?;
+    let mut total = Tally::default();
+    let mut times: Vec<(&str, Duration, Tally)> = Vec::new();
+    for (name, step) in STEPS {
+        println!("\n==> {name}");
+        let started = Instant::now();
+        // A later step runs even if an earlier one failed: one run shows all that is wrong.
+        let tally = step(&shell).unwrap_or_else(|error| {
+            eprintln!("error: {name}: {error:#}");
+            Tally::FAIL
+        });
+        times.push((name, started.elapsed(), tally));
+        total += tally;
+    }
+    println!();
+    for (name, time, tally) in &times {
+        println!("{name:<16} {:>6} s   {tally}", time.as_secs());
+    }
+    println!("{:<16} {:>6} s", "in all", times.iter().map(|(_, time, _)| time.as_secs()).sum::<u64>());
+    total.close(repository::skips_are_failures())
+}
+
+/// Checks each crate that others pick alone by itself, with its default features: in the workspace, another crate may
+/// switch on what it forgot.
+fn standalone(shell: &Shell) -> Result<Tally> {
+    let mut tally = Tally::default();
+    let mut names: Vec<String> = shell
+        .read_dir("crates")?
+        .iter()
+        .filter_map(|path| path.file_name()?.to_str().map(str::to_owned))
+        .filter(|name| STANDALONE.contains(&name.as_str()) || name.starts_with("secrets-backend-"))
+        .collect();
+    names.sort();
+    for name in names {
+        tally += passes(cmd!(shell, "cargo check --quiet --package {name}").run())?;
+    }
+    Ok(tally)
+}
+
+fn passes(outcome: xshell::Result<()>) -> Result<Tally> {
+    Ok(match outcome {
+        Ok(()) => Tally::PASS,
+        Err(error) => {
+            eprintln!("error: {error}");
+            Tally::FAIL
+        }
+    })
+}

@@ -1,0 +1,146 @@
+//! `cargo xtask proof [NAME]`: the full figures that `docs/assurance.md` quotes, taken on the release binary.
+//!
+//! A proof is a function of the share to run: all of it by hand, a tenth in `cargo xtask ci`.
+//! Its figure is a line to copy into `docs/assurance.md`.
+
+use std::path::PathBuf;
+use std::time::Instant;
+
+use anyhow::{Result, bail};
+use xshell::{Shell, cmd};
+
+use crate::repository;
+use crate::tally::Tally;
+
+mod concurrent_writers;
+mod secrets;
+
+/// Which proof to run.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Arguments {
+    /// The proof; without it, each in turn
+    name: Option<String>,
+    /// Say what there is
+    #[arg(long)]
+    list: bool,
+}
+
+/// How much of a proof to run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Share {
+    /// What the documentation claims
+    Whole,
+    /// A tenth of the rounds
+    Tenth,
+}
+
+impl Share {
+    /// This share of a number of rounds, at least one.
+    pub(crate) fn of(self, whole: u32) -> u32 {
+        match self {
+            Self::Whole => whole,
+            Self::Tenth => whole.div_ceil(10),
+        }
+    }
+}
+
+/// What a proof runs on.
+#[derive(Debug)]
+pub(crate) struct Bench {
+    /// The release build of `secrets` with the local backend
+    pub(crate) binary: PathBuf,
+    /// An empty directory of its own
+    pub(crate) directory: PathBuf,
+    pub(crate) share: Share,
+}
+
+#[derive(Debug)]
+struct Proof {
+    name: &'static str,
+    about: &'static str,
+    run: fn(&Bench) -> Result<String>,
+}
+
+const PROOFS: &[Proof] = &[Proof {
+    name: "concurrent-writers",
+    about: "8 processes × 125 writes at once on one safe: all there, history right, chain whole",
+    run: concurrent_writers::run,
+}];
+
+/// Runs what was asked for.
+///
+/// # Errors
+/// A proof that failed or does not exist.
+pub(crate) fn run(arguments: &Arguments) -> Result<()> {
+    if arguments.list {
+        for proof in PROOFS {
+            println!("{:<20} {}", proof.name, proof.about);
+        }
+        return Ok(());
+    }
+    let shell = repository::shell()?;
+    match &arguments.name {
+        None => all(&shell, Share::Whole)?.close(false),
+        Some(name) => match PROOFS.iter().find(|proof| proof.name == name) {
+            Some(proof) => one(&build(&shell)?, proof, Share::Whole).close(false),
+            None => bail!("no proof {name}; `cargo xtask proof --list` says what there is"),
+        },
+    }
+}
+
+/// Runs this share of every proof.
+///
+/// # Errors
+/// When the binary cannot be built.
+pub(crate) fn all(shell: &Shell, share: Share) -> Result<Tally> {
+    let binary = build(shell)?;
+    let mut tally = Tally::default();
+    for proof in PROOFS {
+        tally += one(&binary, proof, share);
+    }
+    Ok(tally)
+}
+
+fn one(binary: &std::path::Path, proof: &Proof, share: Share) -> Tally {
+    let directory = repository::target_dir().join("proof").join(proof.name);
+    let bench = Bench { binary: binary.to_path_buf(), directory, share };
+    let started = Instant::now();
+    match empty(&bench.directory).and_then(|()| (proof.run)(&bench)) {
+        Ok(figure) => {
+            println!("{}: {figure} ({} s)", proof.name, started.elapsed().as_secs());
+            Tally::PASS
+        }
+        Err(error) => {
+            println!("{}: {error:#}; its files are in {}", proof.name, bench.directory.display());
+            Tally::FAIL
+        }
+    }
+}
+
+fn empty(directory: &std::path::Path) -> Result<()> {
+    if directory.exists() {
+        std::fs::remove_dir_all(directory)?;
+    }
+    Ok(std::fs::create_dir_all(directory)?)
+}
+
+/// Builds the binary as the alias `cargo secrets` does, in the same target directory.
+fn build(shell: &Shell) -> Result<PathBuf> {
+    let target = repository::target_dir().join("secrets");
+    let features = ["--no-default-features", "--features", "local"];
+    cmd!(shell, "cargo build --quiet --release --package secrets-cli {features...} --target-dir {target}")
+        .run()?;
+    Ok(target.join("release/secrets"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_tenth_is_never_nothing() {
+        assert_eq!(Share::Tenth.of(125), 13);
+        assert_eq!(Share::Tenth.of(1), 1);
+        assert_eq!(Share::Whole.of(125), 125);
+    }
+}

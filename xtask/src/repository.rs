@@ -1,0 +1,96 @@
+//! Where the repository lies, and the environment in which its tasks run programs.
+
+use std::path::{Path, PathBuf};
+use std::{env, fs};
+
+use anyhow::{Context, Result};
+use xshell::Shell;
+
+/// The root of the repository: the parent of this crate's directory.
+pub(crate) fn root() -> PathBuf {
+    let own = env::var_os("CARGO_MANIFEST_DIR")
+        .map_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")), PathBuf::from);
+    own.parent().map(Path::to_path_buf).unwrap_or(own)
+}
+
+/// The directory of build products: `CARGO_TARGET_DIR`, or `target` in the repository.
+pub(crate) fn target_dir() -> PathBuf {
+    match env::var_os("CARGO_TARGET_DIR") {
+        Some(dir) => root().join(dir),
+        None => root().join("target"),
+    }
+}
+
+/// A shell in the root of the repository.
+pub(crate) fn shell() -> Result<Shell> {
+    let shell = Shell::new()?;
+    shell.change_dir(root());
+    Ok(shell)
+}
+
+/// Is this the run that decides, where a skipped test is a failure?
+pub(crate) fn skips_are_failures() -> bool {
+    env::var_os("CI").is_some_and(|value| value == "true")
+        || env::var_os("SECRETS_TEST_REQUIRE").is_some_and(|value| value == "1")
+}
+
+/// Gives `shell` the environment of every test process: a scratch home, no settings of the person who runs it,
+/// and no question to a cloud's metadata address.
+///
+/// Caches of cargo, Go and pip stay, in places named explicitly, so that a scratch home costs no download.
+pub(crate) fn isolate(shell: &Shell) -> Result<()> {
+    let scratch = target_dir().join("xtask");
+    let home = scratch.join("home");
+    if home.exists() {
+        fs::remove_dir_all(&home).with_context(|| format!("cannot empty {}", home.display()))?;
+    }
+    fs::create_dir_all(&home).with_context(|| format!("cannot make {}", home.display()))?;
+
+    let real_home = env::home_dir().unwrap_or_else(|| PathBuf::from("/"));
+    for (variable, default) in [("CARGO_HOME", ".cargo"), ("RUSTUP_HOME", ".rustup")] {
+        if env::var_os(variable).is_none() && real_home.join(default).is_dir() {
+            shell.set_var(variable, real_home.join(default));
+        }
+    }
+    for (variable, directory) in
+        [("GOCACHE", "go-build"), ("GOMODCACHE", "go-modules"), ("PIP_CACHE_DIR", "pip")]
+    {
+        shell.set_var(variable, scratch.join(directory));
+    }
+    // Go marks downloaded modules read-only; without this `cargo clean` could not remove them.
+    shell.set_var("GOFLAGS", "-modcacherw");
+    shell.set_var("HOME", &home);
+    shell.set_var("AWS_EC2_METADATA_DISABLED", "true");
+    if skips_are_failures() {
+        shell.set_var("SECRETS_TEST_REQUIRE", "1");
+    }
+    Ok(())
+}
+
+/// Is this variable a personal setting that must not reach a test?
+pub(crate) fn is_personal(variable: &str) -> bool {
+    const KEPT: [&str; 2] = ["SECRETS_TEST_REQUIRE", "AWS_EC2_METADATA_DISABLED"];
+    const PREFIXES: [&str; 7] = ["SECRETS_", "XDG_", "AWS_", "AZURE_", "VAULT_", "BAO_", "GIT_"];
+    !KEPT.contains(&variable) && PREFIXES.iter().any(|prefix| variable.starts_with(prefix))
+}
+
+/// The personal settings in this process's environment.
+pub(crate) fn personal_variables() -> Vec<std::ffi::OsString> {
+    env::vars_os().map(|(name, _)| name).filter(|name| name.to_str().is_some_and(is_personal)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_root_holds_the_workspace_manifest() {
+        assert!(root().join("Cargo.toml").is_file());
+    }
+
+    #[test]
+    fn personal_settings_are_told_from_those_of_the_tests() {
+        assert!(is_personal("SECRETS_HOME") && is_personal("XDG_DATA_HOME") && is_personal("AWS_PROFILE"));
+        assert!(!is_personal("SECRETS_TEST_REQUIRE") && !is_personal("PATH"));
+    }
+}

@@ -1,0 +1,168 @@
+//! `cargo xtask vectors --check`: the vectors of the formats against implementations that nobody here wrote.
+//!
+//! The Rust tests of each format's crate compare our code with the committed vectors.
+//! This compares the committed vectors with their makers and verifiers, which lie beside them in
+//! `crates/*/tests/vectors/`:
+//! a `make_*.py` writes its vectors anew, with pyca/cryptography, and they must be equal byte for byte;
+//! a `verify_*.go` checks them, with Go's `sumdb/note` and `tlog`, and must end with 0.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Result, bail, ensure};
+use xshell::{Shell, cmd};
+
+use crate::repository;
+use crate::tally::Tally;
+
+/// What to do with the vectors.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Arguments {
+    /// Compare them with the independent implementations
+    #[arg(long, required = true)]
+    check: bool,
+}
+
+/// The first version with the chunked encryption that the envelopes use (`cryptography.cobblestone`) is 50.
+const CRYPTOGRAPHY: &str = "cryptography>=50,<51";
+const GO_MOD: &str = "golang.org/x/mod@v0.42.0";
+
+/// Runs the check by itself.
+///
+/// # Errors
+/// A vector that differs, a verifier that refuses, or a skip where skips are forbidden.
+pub(crate) fn run(arguments: &Arguments) -> Result<()> {
+    debug_assert!(arguments.check, "the argument parser requires it");
+    check(&repository::shell()?)?.close(repository::skips_are_failures())
+}
+
+/// Runs every maker and every verifier.
+///
+/// # Errors
+/// When there are none, or their tools cannot be installed.
+pub(crate) fn check(shell: &Shell) -> Result<Tally> {
+    let root = repository::root();
+    let makers = find(&root, "make_", ".py")?;
+    let verifiers = find(&root, "verify_", ".go")?;
+    ensure!(
+        !makers.is_empty() && !verifiers.is_empty(),
+        "no maker or no verifier in crates/*/tests/vectors/"
+    );
+    let scratch = repository::target_dir().join("vectors");
+    let mut tally = Tally::default();
+
+    if cmd!(shell, "python3 --version").quiet().ignore_stdout().run().is_ok() {
+        let python = python(shell, &scratch)?;
+        for maker in &makers {
+            tally += count(maker, remake(shell, &python, maker, &scratch.join("made")));
+        }
+    } else {
+        tally += skip("python3", &makers);
+    }
+
+    if cmd!(shell, "go version").quiet().ignore_stdout().run().is_ok() {
+        for verifier in &verifiers {
+            tally += count(verifier, verify(shell, verifier, &scratch.join("verified")));
+        }
+    } else {
+        tally += skip("go", &verifiers);
+    }
+    Ok(tally)
+}
+
+fn skip(tool: &str, files: &[PathBuf]) -> Tally {
+    println!("SKIP: no {tool} on PATH, so {} stayed unused", list(files));
+    Tally { skipped: files.len() as u64, ..Tally::default() }
+}
+
+fn count(file: &Path, outcome: Result<String>) -> Tally {
+    match outcome {
+        Ok(says) => {
+            println!("vectors: {}: {says}", file.display());
+            Tally::PASS
+        }
+        Err(error) => {
+            println!("vectors: {}: {error:#}", file.display());
+            Tally::FAIL
+        }
+    }
+}
+
+/// A Python with pyca/cryptography, in a virtual environment of its own.
+fn python(shell: &Shell, scratch: &Path) -> Result<PathBuf> {
+    let environment = scratch.join("python");
+    let python = environment.join("bin/python");
+    let ready = python.is_file()
+        && cmd!(shell, "{python} -c 'import cryptography.cobblestone'").quiet().run().is_ok();
+    if !ready {
+        cmd!(shell, "python3 -m venv --clear {environment}").run()?;
+        cmd!(shell, "{python} -m pip install --quiet --disable-pip-version-check {CRYPTOGRAPHY}").run()?;
+    }
+    Ok(python)
+}
+
+/// Lets a maker write into an empty directory, and compares each file with the committed one.
+fn remake(shell: &Shell, python: &Path, maker: &Path, scratch: &Path) -> Result<String> {
+    empty(scratch)?;
+    {
+        let _back = shell.push_dir(scratch);
+        cmd!(shell, "{python} {maker}").ignore_stdout().quiet().run()?;
+    }
+    let committed = maker.parent().unwrap_or(Path::new("."));
+    let mut made = shell.read_dir(scratch)?;
+    made.sort();
+    ensure!(!made.is_empty(), "it wrote nothing");
+    for file in &made {
+        let name = file.file_name().unwrap_or_default();
+        let there = committed.join(name);
+        if fs::read(&there).ok() != Some(fs::read(file)?) {
+            bail!("{} differs from what the maker writes", there.display());
+        }
+    }
+    Ok(format!("{} equal", list(&made)))
+}
+
+/// Runs a verifier on a copy of the vectors beside it.
+fn verify(shell: &Shell, verifier: &Path, scratch: &Path) -> Result<String> {
+    empty(scratch)?;
+    for file in shell.read_dir(verifier.parent().unwrap_or(Path::new(".")))? {
+        if file.is_file() && (file == verifier || file.extension().is_none_or(|extension| extension != "go"))
+        {
+            shell.copy_file(&file, scratch)?;
+        }
+    }
+    let _back = shell.push_dir(scratch);
+    if !scratch.join("go.mod").is_file() {
+        cmd!(shell, "go mod init vectors").quiet().ignore_stderr().run()?;
+        cmd!(shell, "go get {GO_MOD}").quiet().ignore_stderr().run()?;
+    }
+    Ok(cmd!(shell, "go run .").quiet().read()?)
+}
+
+fn empty(directory: &Path) -> Result<()> {
+    if directory.exists() {
+        fs::remove_dir_all(directory)?;
+    }
+    Ok(fs::create_dir_all(directory)?)
+}
+
+fn find(root: &Path, prefix: &str, suffix: &str) -> Result<Vec<PathBuf>> {
+    let mut found = Vec::new();
+    for package in fs::read_dir(root.join("crates"))? {
+        let Ok(files) = fs::read_dir(package?.path().join("tests/vectors")) else { continue };
+        for file in files {
+            let file = file?.path();
+            let named = file.file_name().and_then(|name| name.to_str());
+            if named.is_some_and(|name| name.starts_with(prefix) && name.ends_with(suffix)) {
+                found.push(file);
+            }
+        }
+    }
+    found.sort();
+    Ok(found)
+}
+
+fn list(files: &[PathBuf]) -> String {
+    let names = files.iter().filter_map(|file| file.file_name()?.to_str());
+    names.collect::<Vec<_>>().join(", ")
+}
