@@ -1,2 +1,2 @@
-//! The `secrets` command.
+//! The `secrets` command: the runtime, and the exit code.
 fn main() {}

@@ -1,0 +1,178 @@
+//! Arguments of the commands on single secrets.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use clap::Args;
+
+use super::OutputArgs;
+
+/// `set`.
+#[derive(Debug, Args)]
+#[non_exhaustive]
+pub struct SetArgs {
+    /// Where to store it, such as app/db/password
+    pub path: OsString,
+    /// The value; `-` reads stdin, `@FILE` a file. Better left out: then it is asked for, or read from a pipe
+    #[arg(allow_hyphen_values = true)]
+    pub value: Option<OsString>,
+    /// Read the value from a file, byte for byte
+    #[arg(long, value_name = "FILE", conflicts_with = "value")]
+    pub from_file: Option<PathBuf>,
+    /// Keep a newline at the end of stdin
+    #[arg(long)]
+    pub raw: bool,
+    /// Only where this is the current version
+    #[arg(long, value_name = "N", conflicts_with = "create")]
+    pub if_version: Option<u64>,
+    /// Only where there is none yet
+    #[arg(long)]
+    pub create: bool,
+    /// What to say about it.
+    #[command(flatten)]
+    pub metadata: MetadataArgs,
+}
+
+/// Metadata flags of `set` and `tag`.
+#[derive(Clone, Debug, Default, Args)]
+#[command(next_help_heading = "Metadata")]
+#[non_exhaustive]
+pub struct MetadataArgs {
+    /// A tag; may be repeated
+    #[arg(long = "tag", value_name = "NAME=VALUE")]
+    pub tags: Vec<String>,
+    /// What the secret is for
+    #[arg(long, value_name = "TEXT")]
+    pub description: Option<String>,
+    /// When the value stops being valid: a date (2027-01-31), a time (2027-01-31T12:00:00Z), or from now (90d)
+    #[arg(long, value_name = "WHEN")]
+    pub expires: Option<String>,
+    /// How sensitive it is, in your own scale
+    #[arg(long, value_name = "LEVEL")]
+    pub classification: Option<String>,
+    /// Media type of the value, such as application/json
+    #[arg(long, value_name = "TYPE")]
+    pub content_type: Option<String>,
+    /// How often to replace the value: days, such as 90d
+    #[arg(long, value_name = "DAYS")]
+    pub rotate_every: Option<String>,
+    /// Who answers for it
+    #[arg(long, value_name = "NAME")]
+    pub owner: Option<String>,
+}
+
+/// `get`.
+#[derive(Debug, Args)]
+#[non_exhaustive]
+pub struct GetArgs {
+    /// The secret
+    pub path: OsString,
+    /// This version instead of the current one
+    #[arg(long, value_name = "N")]
+    pub version: Option<u64>,
+    /// How to print; `table` is the bare value.
+    #[command(flatten)]
+    pub output: OutputArgs,
+}
+
+/// `list`.
+#[derive(Debug, Args)]
+#[non_exhaustive]
+pub struct ListArgs {
+    /// Only this path and what lies below it
+    pub prefix: Option<OsString>,
+    /// Also deleted secrets
+    #[arg(long)]
+    pub deleted: bool,
+    /// How to print.
+    #[command(flatten)]
+    pub output: OutputArgs,
+}
+
+/// `undelete`.
+#[derive(Debug, Args)]
+#[non_exhaustive]
+pub struct PathsArgs {
+    /// The secrets
+    #[arg(required = true)]
+    pub paths: Vec<OsString>,
+}
+
+/// `delete` and `purge`.
+#[derive(Debug, Args)]
+#[non_exhaustive]
+pub struct DeleteArgs {
+    /// The secrets
+    #[arg(required_unless_present = "prefix")]
+    pub paths: Vec<OsString>,
+    /// All secrets at and below this path
+    #[arg(long, value_name = "PATH", conflicts_with = "paths")]
+    pub prefix: Option<OsString>,
+}
+
+/// `history`.
+#[derive(Debug, Args)]
+#[non_exhaustive]
+pub struct HistoryArgs {
+    /// The secret
+    pub path: OsString,
+    /// How to print.
+    #[command(flatten)]
+    pub output: OutputArgs,
+}
+
+/// `rollback`.
+#[derive(Debug, Args)]
+#[non_exhaustive]
+pub struct RollbackArgs {
+    /// The secret
+    pub path: OsString,
+    /// The version whose value to write again
+    pub version: u64,
+}
+
+/// `describe`.
+#[derive(Debug, Args)]
+#[non_exhaustive]
+pub struct DescribeArgs {
+    /// The secret
+    pub path: OsString,
+    /// How to print.
+    #[command(flatten)]
+    pub output: OutputArgs,
+}
+
+/// `tag`.
+#[derive(Debug, Args)]
+#[non_exhaustive]
+pub struct TagArgs {
+    /// The secret
+    pub path: OsString,
+    /// What to set.
+    #[command(flatten)]
+    pub metadata: MetadataArgs,
+    /// Remove a tag; may be repeated
+    #[arg(long, value_name = "NAME")]
+    pub untag: Vec<String>,
+    /// Remove a field: description, expires, classification, content-type, rotate-every, owner; may be repeated
+    #[arg(long, value_name = "FIELD", value_enum)]
+    pub clear: Vec<Field>,
+}
+
+/// The fields that `tag --clear` removes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+#[non_exhaustive]
+pub enum Field {
+    /// Free text.
+    Description,
+    /// End of validity.
+    Expires,
+    /// Sensitivity.
+    Classification,
+    /// Media type.
+    ContentType,
+    /// Rotation policy.
+    RotateEvery,
+    /// Who answers for it.
+    Owner,
+}

@@ -1,0 +1,93 @@
+//! Exit codes: a stable contract with scripts.
+
+use secrets_backend::ErrorKind;
+
+/// Done.
+pub const DONE: u8 = 0;
+/// Anything without a code of its own.
+pub const OTHER: u8 = 1;
+/// Wrong usage or invalid input.
+pub const USAGE: u8 = 2;
+/// Configuration or trust.
+pub const CONFIG: u8 = 3;
+/// Not found.
+pub const NOT_FOUND: u8 = 10;
+/// Tampered with, or cannot be opened.
+pub const TAMPERED: u8 = 11;
+/// Denied by a backend or by policy.
+pub const DENIED: u8 = 12;
+/// A backend refused the credentials.
+pub const UNAUTHENTICATED: u8 = 13;
+/// The audit log is unavailable or broken.
+pub const AUDIT: u8 = 14;
+/// Someone else wrote.
+pub const CONFLICT: u8 = 15;
+/// Unavailable, throttled or timed out.
+pub const UNAVAILABLE: u8 = 16;
+/// Done at a lower level than asked.
+pub const DEGRADED: u8 = 17;
+/// Older than what was seen already.
+pub const STALE: u8 = 18;
+/// The safe cannot be unlocked.
+pub const LOCKED: u8 = 19;
+/// A check failed.
+pub const CHECK_FAILED: u8 = 20;
+/// `run`: the program was found and could not be started, as shells have it.
+pub const NOT_EXECUTABLE: u8 = 126;
+/// `run`: the program was not found, as shells have it.
+pub const NO_PROGRAM: u8 = 127;
+
+/// The code of a backend's error.
+#[must_use]
+pub fn of_kind(kind: ErrorKind) -> u8 {
+    match kind {
+        ErrorKind::AlreadyExists | ErrorKind::Conflict => CONFLICT,
+        ErrorKind::InvalidInput | ErrorKind::Unsupported => USAGE,
+        ErrorKind::NotFound => NOT_FOUND,
+        ErrorKind::PermissionDenied => DENIED,
+        ErrorKind::Unauthenticated => UNAUTHENTICATED,
+        ErrorKind::RateLimited | ErrorKind::Unavailable | ErrorKind::TimedOut => UNAVAILABLE,
+        ErrorKind::Tampered => TAMPERED,
+        ErrorKind::Stale => STALE,
+        ErrorKind::AuditUnavailable => AUDIT,
+        // `Unexpected`, and kinds that are younger than this table.
+        _ => OTHER,
+    }
+}
+
+/// What `secrets --exit-codes` prints, in order.
+pub const TABLE: &[(u8, &str)] = &[
+    (DONE, "done"),
+    (OTHER, "other failure"),
+    (USAGE, "usage or invalid input"),
+    (CONFIG, "configuration or trust"),
+    (NOT_FOUND, "not found"),
+    (TAMPERED, "tampered with, or cannot be opened"),
+    (DENIED, "denied"),
+    (UNAUTHENTICATED, "unauthenticated at a backend"),
+    (AUDIT, "audit log unavailable or broken"),
+    (CONFLICT, "conflict: someone else wrote"),
+    (UNAVAILABLE, "unavailable, throttled or timed out"),
+    (DEGRADED, "degraded: done at a lower level than asked"),
+    (STALE, "stale: older than already seen"),
+    (LOCKED, "the safe cannot be unlocked"),
+    (CHECK_FAILED, "a check failed"),
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_four_answers_that_must_stay_apart_have_four_codes() {
+        let codes =
+            [ErrorKind::NotFound, ErrorKind::PermissionDenied, ErrorKind::Unavailable, ErrorKind::Tampered, ErrorKind::Stale]
+                .map(of_kind);
+        assert_eq!(codes, [10, 12, 16, 11, 18]);
+    }
+
+    #[test]
+    fn the_table_lists_each_code_once_in_order() {
+        assert!(TABLE.windows(2).all(|pair| pair[0].0 < pair[1].0));
+    }
+}

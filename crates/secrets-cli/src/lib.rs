@@ -1,0 +1,9 @@
+//! The `secrets` command as a library, so that tests and fuzzers reach its parsers.
+#![doc = include_str!("../README.md")]
+
+pub mod args;
+pub mod environment;
+pub mod exit;
+pub mod failure;
+pub mod formats;
+pub mod places;
