@@ -44,21 +44,35 @@ impl AuditBackend {
     }
 
     /// Reads one secret, for the purpose that `action` names.
-    pub(crate) async fn read(&self, action: Action, path: &SecretPath, at: Option<&VersionId>) -> Result<Secret> {
+    pub(crate) async fn read(
+        &self,
+        action: Action,
+        path: &SecretPath,
+        at: Option<&VersionId>,
+    ) -> Result<Secret> {
         let answer = self.inner.get(path, at).await;
         self.passed_on(action, std::slice::from_ref(path), std::slice::from_ref(&answer)).await?;
         answer
     }
 
     /// Reads many secrets in one call: one entry, however many.
-    pub(crate) async fn read_many(&self, action: Action, paths: &[SecretPath]) -> Result<Vec<Result<Secret>>> {
+    pub(crate) async fn read_many(
+        &self,
+        action: Action,
+        paths: &[SecretPath],
+    ) -> Result<Vec<Result<Secret>>> {
         let answers = self.inner.get_many(paths).await;
         self.passed_on(action, paths, &answers).await?;
         Ok(answers)
     }
 
     /// The entry of a reading call.
-    async fn passed_on(&self, action: Action, paths: &[SecretPath], answers: &[Result<Secret>]) -> Result<()> {
+    async fn passed_on(
+        &self,
+        action: Action,
+        paths: &[SecretPath],
+        answers: &[Result<Secret>],
+    ) -> Result<()> {
         let objects = paths.iter().zip(answers).map(|(path, answer)| self.recorder.answered(path, answer));
         let failure = answers.iter().find_map(|answer| answer.as_ref().err());
         self.recorder.read(self.recorder.call(action)?, paths, objects.collect(), failure).await
@@ -87,7 +101,9 @@ impl AuditBackend {
         let recorded = self.recorder.outcome(call, paths, &[stamp], answer.as_ref().err()).await;
         held.clear().map_err(|error| self.lock_file(&error))?;
         match (answer, recorded) {
-            (Ok(_), Err(error)) => Err(error.with_detail("the write took effect; its outcome is not recorded")),
+            (Ok(_), Err(error)) => {
+                Err(error.with_detail("the write took effect; its outcome is not recorded"))
+            }
             (answer, _) => answer,
         }
     }
@@ -122,7 +138,9 @@ impl AuditBackend {
             match page.next {
                 None => return Ok(all),
                 next if next == token => {
-                    return Err(self.error(ErrorKind::Unexpected, Operation::List).with_detail("a page repeats"));
+                    return Err(self
+                        .error(ErrorKind::Unexpected, Operation::List)
+                        .with_detail("a page repeats"));
                 }
                 next => token = next,
             }

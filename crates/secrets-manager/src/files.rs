@@ -96,7 +96,8 @@ pub(crate) fn is_empty(file: &File) -> bool {
 /// Makes a private file that was not there; durable when it returns.
 pub(crate) fn create_new(path: &Path, bytes: &[u8]) -> Result<()> {
     let temporary = sibling(path);
-    let mut file = open(&temporary, fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600))?;
+    let mut file =
+        open(&temporary, fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600))?;
     check(&temporary, &file)?;
     file.write_all(bytes).and_then(|()| file.sync_all()).map_err(io_error(&temporary))?;
     // A hard link fails where the name is taken, which a rename would not.
@@ -109,7 +110,8 @@ pub(crate) fn create_new(path: &Path, bytes: &[u8]) -> Result<()> {
 /// Puts a private file in the place of an older one, in one step; durable when it returns.
 pub(crate) fn replace(path: &Path, bytes: &[u8]) -> Result<()> {
     let temporary = sibling(path);
-    let mut file = open(&temporary, fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600))?;
+    let mut file =
+        open(&temporary, fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600))?;
     check(&temporary, &file)?;
     file.write_all(bytes).and_then(|()| file.sync_all()).map_err(io_error(&temporary))?;
     fs::rename(&temporary, path).map_err(io_error(path))?;

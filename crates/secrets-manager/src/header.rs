@@ -41,7 +41,9 @@ impl HeaderFile {
         let path = self.path.display();
         for (copy, state) in unlocked.copies.iter().enumerate() {
             match state {
-                CopyState::Damaged => tracing::warn!("copy {copy} of the header {path} is damaged; the other was used"),
+                CopyState::Damaged => {
+                    tracing::warn!("copy {copy} of the header {path} is damaged; the other was used")
+                }
                 CopyState::Forged => tracing::warn!(
                     "copy {copy} of the header {path} was CHANGED BY SOMEONE WITHOUT THE ROOT KEY; the other was used"
                 ),

@@ -22,8 +22,6 @@ use crate::{Error, Places, Result, header};
 pub struct InitOptions {
     /// Its slots, each with a label; at least one.
     pub slots: Vec<(NewSlot, String)>,
-    /// The AEAD suite; by default the faster one on this machine.
-    pub suite: Suite,
     /// Who makes it.
     pub caller: Caller,
 }
@@ -33,13 +31,13 @@ impl InitOptions {
     #[must_use]
     pub fn with_key_file(places: &Places) -> Self {
         let slot = NewSlot::KeyFile(places.key_file.clone());
-        Self { slots: vec![(slot, "key file".to_owned())], suite: Suite::detect(), caller: Caller::default() }
+        Self { slots: vec![(slot, "key file".to_owned())], caller: Caller::default() }
     }
 
     /// A safe with these slots alone, each with a label of at most 32 bytes.
     #[must_use]
     pub fn with_slots(slots: Vec<(NewSlot, String)>) -> Self {
-        Self { slots, suite: Suite::detect(), caller: Caller::default() }
+        Self { slots, caller: Caller::default() }
     }
 }
 
@@ -98,18 +96,25 @@ fn make(places: &Places, options: &InitOptions) -> Result<Initialised> {
     let listed = header.add_installation(installation, *signing_key.verifying_key().as_bytes());
     listed.map_err(Error::Slot)?;
     header.advance();
-    make_keyring(places, safe, &root, options.suite)?;
+    make_keyring(places, safe, &root)?;
     files::replace(&places.installation_key(), signing_key.to_text().as_bytes())?;
     header::create(&places.header(), &header, &root)?;
     record(places, safe, installation, signing_key, &options.caller)?;
     Ok(Initialised { safe, fingerprint: header.fingerprint(&root).to_string(), recovery_phrase })
 }
 
-fn make_keyring(places: &Places, safe: SafeId, root: &RootKey, suite: Suite) -> Result<()> {
+fn make_keyring(places: &Places, safe: SafeId, root: &RootKey) -> Result<()> {
     let tenant = TenantId::generate(&mut SysRng).map_err(|_| Error::Random)?;
     let path = places.keyrings().join(tenant.to_string());
-    let sealed = Keyring::create(safe, tenant, DEFAULT_TENANT, Timestamp::now().as_millis(), suite, &mut SysRng)
-        .and_then(|keyring| keyring.seal(root, &mut SysRng));
+    let sealed = Keyring::create(
+        safe,
+        tenant,
+        DEFAULT_TENANT,
+        Timestamp::now().as_millis(),
+        Suite::detect(),
+        &mut SysRng,
+    )
+    .and_then(|mut keyring| keyring.seal(root, &mut SysRng));
     let sealed = sealed.map_err(|source| Error::Keyring { path: path.clone(), source })?;
     Ok(files::replace(&path, &sealed)?)
 }

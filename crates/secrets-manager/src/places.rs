@@ -28,11 +28,7 @@ pub struct Places {
 impl Places {
     /// The three places.
     #[must_use]
-    pub fn new(
-        key_file: impl Into<PathBuf>,
-        data: impl Into<PathBuf>,
-        state: impl Into<PathBuf>,
-    ) -> Self {
+    pub fn new(key_file: impl Into<PathBuf>, data: impl Into<PathBuf>, state: impl Into<PathBuf>) -> Self {
         Self { key_file: key_file.into(), data: data.into(), state: state.into() }
     }
 

@@ -86,7 +86,8 @@ impl Recorder {
     /// The first entry of a writing call. Durable when it returns.
     pub(crate) async fn intent(&self, call: Call, paths: &[SecretPath]) -> Result<()> {
         let objects = self.tenant.objects(paths).into_iter().map(|id| object_ref(*id.as_bytes(), None));
-        self.append(self.entry(call, paths, objects.collect(), Outcome::Intent, None)?, Durability::Synced).await
+        self.append(self.entry(call, paths, objects.collect(), Outcome::Intent, None)?, Durability::Synced)
+            .await
     }
 
     /// The second entry of a writing call. The write is durable by itself, so this needs no wait of its own.
@@ -130,17 +131,12 @@ impl Recorder {
         outcome: Outcome,
         code: Option<&'static str>,
     ) -> Result<NewEntry> {
-        let mut entry = NewEntry::new(
-            Timestamp::now().as_millis(),
-            self.boot.clone(),
-            call.op,
-            call.action,
-            outcome,
-        );
+        let mut entry =
+            NewEntry::new(Timestamp::now().as_millis(), self.boot.clone(), call.op, call.action, outcome);
         entry.tenant = Some(*self.tenant.keyring.tenant_id().as_bytes());
-        entry.actor = self.caller.actor.as_deref().and_then(|actor| Token::new(actor).ok());
+        entry.actor = self.caller.actor.as_deref().map(Token::lossy);
         entry.objects = objects;
-        entry.code = code.and_then(|code| Token::new(code).ok());
+        entry.code = code.map(Token::lossy);
         entry.detail = self.detail(paths)?;
         Ok(entry)
     }

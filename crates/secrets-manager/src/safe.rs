@@ -11,6 +11,7 @@ use secrets_backend::{
     ErrorKind, Metadata, NewSecret, Operation, PutMode, Secret, SecretBackend, SecretPath, VersionId,
     VersionMeta, Written,
 };
+use secrets_crypto::Suite;
 
 use crate::audited::AuditBackend;
 use crate::blocking::blocking;
@@ -30,7 +31,9 @@ pub struct Options {
     pub environment: String,
     /// Who asks.
     pub caller: Caller,
-    /// The longest that one call to the backend may take; 10 s.
+    /// The AEAD suite of what is written; the faster one on this machine.
+    pub suite: Suite,
+    /// The longest that one call to the backend may take; 15 s.
     pub deadline: Duration,
     /// The longest that a call waits for other processes; 10 s.
     pub lock_wait: Duration,
@@ -44,7 +47,8 @@ impl Options {
             backend,
             environment: "default".to_owned(),
             caller: Caller::default(),
-            deadline: Duration::from_secs(10),
+            suite: Suite::detect(),
+            deadline: Duration::from_secs(15),
             lock_wait: Duration::from_secs(10),
         }
     }

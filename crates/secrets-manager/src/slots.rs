@@ -111,7 +111,8 @@ impl<'a> Slots<'a> {
         })
         .await;
         let code = changed.as_ref().err().map(|_: &Error| "slot");
-        let outcome = if changed.is_ok() { secrets_audit::Outcome::Ok } else { secrets_audit::Outcome::Error };
+        let outcome =
+            if changed.is_ok() { secrets_audit::Outcome::Ok } else { secrets_audit::Outcome::Error };
         recorder.end(call, &[], &[], outcome, code).await?;
         changed
     }
@@ -125,10 +126,13 @@ pub(crate) fn add(header: &mut Header, root: &RootKey, slot: &NewSlot, label: &s
     };
     let (id, recovery_phrase) = match slot {
         NewSlot::KeyFile(path) => {
-            let key = if path.symlink_metadata().is_ok() { read_key_file(path)? } else { make_key_file(path)? };
+            let key =
+                if path.symlink_metadata().is_ok() { read_key_file(path)? } else { make_key_file(path)? };
             (seal(SlotSecret::KeyFile(&key), KdfParams::Hkdf)?, None)
         }
-        NewSlot::Passphrase { passphrase, kdf } => (seal(SlotSecret::Passphrase(passphrase.expose()), *kdf)?, None),
+        NewSlot::Passphrase { passphrase, kdf } => {
+            (seal(SlotSecret::Passphrase(passphrase.expose()), *kdf)?, None)
+        }
         NewSlot::RecoveryPhrase => {
             let phrase = RecoveryPhrase::generate(&mut SysRng).map_err(Error::Slot)?;
             (seal(SlotSecret::RecoveryPhrase(&phrase), KdfParams::Hkdf)?, Some(phrase.words()))

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use secrets_backend::{RetryBackend, SecretBackend, TimeoutBackend};
+use secrets_backend::{RetryBackend, RetryConfig, SecretBackend, TimeoutBackend};
 use secrets_multicloud::FailoverBackend;
 
 use crate::audited::AuditBackend;
@@ -22,8 +22,11 @@ pub(crate) fn stack(
     deadline: Duration,
 ) -> AuditBackend {
     let (tenant, state) = (Arc::clone(&recorder.tenant), Arc::clone(&recorder.state));
-    let verify = verify_function(Arc::clone(&tenant), Arc::clone(&state), backend.to_string());
-    let replica = RetryBackend::new(TimeoutBackend::new(backend, deadline));
-    let failover = FailoverBackend::new(Arc::new(replica), verify);
+    let name = backend.to_string();
+    let verify = verify_function(Arc::clone(&tenant), Arc::clone(&state), name.clone());
+    let mut retries = RetryConfig::default();
+    retries.deadline = deadline;
+    let replica = RetryBackend::new(TimeoutBackend::new(backend, deadline), retries);
+    let failover = FailoverBackend::new(name, Arc::new(replica), verify);
     AuditBackend::new(SealBackend::new(Arc::new(failover), tenant, state), recorder, locks)
 }

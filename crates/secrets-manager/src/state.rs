@@ -142,10 +142,16 @@ impl State {
 
     /// Notes that a header of this sequence has been seen or written.
     pub(crate) fn record_header(&self, sequence: u64) -> Result<(), StateError> {
-        self.db.write(|transaction| self.raise(transaction, |heights| heights.header = heights.header.max(sequence)))
+        self.db.write(|transaction| {
+            self.raise(transaction, |heights| heights.header = heights.header.max(sequence))
+        })
     }
 
-    fn raise(&self, transaction: &WriteTransaction, change: impl FnOnce(&mut Heights)) -> Result<(), redb::Error> {
+    fn raise(
+        &self,
+        transaction: &WriteTransaction,
+        change: impl FnOnce(&mut Heights),
+    ) -> Result<(), redb::Error> {
         let mut table = transaction.open_table(META)?;
         let row = table.get(HEIGHTS)?.map(|row| row.value().to_vec());
         let mut heights = match row {
@@ -194,11 +200,9 @@ impl State {
         let plain = self.open("meta", HEIGHTS, row)?;
         let heights = Heights::decode(&plain).ok_or_else(|| self.damaged())?;
         match plain.first_chunk().map(|bytes| u64::from_be_bytes(*bytes)) {
-            Some(found) if found > FORMAT => Err(StateError::NewerFormat {
-                path: self.db.path().into(),
-                found,
-                known: FORMAT,
-            }),
+            Some(found) if found > FORMAT => {
+                Err(StateError::NewerFormat { path: self.db.path().into(), found, known: FORMAT })
+            }
             _ => Ok(heights),
         }
     }

@@ -2,8 +2,9 @@
 
 use getrandom::SysRng;
 use secrets_backend::{ContentId, Metadata, SecretBytes, SecretPath, Stamp, StampKind, Timestamp};
-use secrets_crypto::envelope::{self, Envelope, Expected, Kind, NewEnvelope, OpenError};
-use secrets_crypto::{InstallationId, Keyring, ObjectId};
+use secrets_crypto::envelope::{self, Envelope, Expected, Kind, NewEnvelope};
+use secrets_crypto::keyring::Keyring;
+use secrets_crypto::{InstallationId, ObjectId};
 use zeroize::Zeroizing;
 
 /// One tenant's keys in one environment.
@@ -49,6 +50,9 @@ pub(crate) enum SealError {
     /// Metadata that is no metadata, or over its limit.
     #[error("metadata is larger than 65,535 bytes")]
     MetadataTooLarge,
+    /// No active epoch, or version 2⁶⁴.
+    #[error("the keyring cannot seal it")]
+    Unsealable,
     /// The system's randomness failed.
     #[error("the system's source of randomness failed")]
     Random,
@@ -61,7 +65,8 @@ impl Tenant {
     }
 
     pub(crate) fn object(&self, path: &SecretPath) -> ObjectId {
-        self.keyring.object_id(&self.absolute(path))
+        // Only an empty path and one over 65,535 bytes have no object; neither is a `SecretPath`.
+        self.keyring.object_id(&self.absolute(path)).expect("a path has an object id")
     }
 
     pub(crate) fn objects(&self, paths: &[SecretPath]) -> Vec<ObjectId> {
@@ -78,6 +83,7 @@ impl Tenant {
         let envelope = envelope::seal(
             &self.keyring,
             &NewEnvelope {
+                suite: None,
                 kind: match draft.kind {
                     StampKind::Secret => Kind::Secret,
                     StampKind::Tombstone => Kind::Tombstone,
@@ -93,25 +99,33 @@ impl Tenant {
             },
             &mut SysRng,
         )
-        .map_err(|_| SealError::Random)?;
+        .map_err(|error| match error {
+            secrets_crypto::Error::Random => SealError::Random,
+            _ => SealError::Unsealable,
+        })?;
         let stamp = stamp(&Envelope::parse(&envelope).map_err(|_| SealError::Refused)?);
         Ok((envelope, stamp))
     }
 
     /// Opens a version of `path`; of this number, where one is given.
-    pub(crate) fn open(&self, path: &SecretPath, version: Option<u64>, bytes: &[u8]) -> Result<Opened, SealError> {
+    pub(crate) fn open(
+        &self,
+        path: &SecretPath,
+        version: Option<u64>,
+        bytes: &[u8],
+    ) -> Result<Opened, SealError> {
         let envelope = Envelope::parse(bytes).map_err(|error| match error {
-            OpenError::UnsupportedVersion => SealError::Newer,
+            secrets_crypto::Error::UnsupportedFormat { .. } => SealError::Newer,
             _ => SealError::NotSealed,
         })?;
         let expected = Expected { path: &self.absolute(path), version };
         let opened = envelope.open(&self.keyring, &expected).map_err(|error| match error {
-            OpenError::UnknownEpoch(_) => SealError::UnknownEpoch,
+            secrets_crypto::Error::UnknownEpoch(_) => SealError::UnknownEpoch,
             _ => SealError::Refused,
         })?;
         Ok(Opened {
             stamp: stamp(&envelope),
-            created: Timestamp::from_millis(envelope.created_ms()),
+            created: Timestamp::from_millis(opened.header.created_ms),
             metadata: serde_json::from_slice(&opened.metadata).map_err(|_| SealError::Refused)?,
             value: SecretBytes::from(opened.value),
         })
@@ -121,16 +135,17 @@ impl Tenant {
 /// The stamp that an envelope claims.
 pub(crate) fn stamp(envelope: &Envelope<'_>) -> Stamp {
     let whole = |id: secrets_crypto::ContentId| ContentId::new(*id.as_bytes());
+    let header = envelope.header();
     Stamp::new(
-        match envelope.kind() {
+        match header.kind {
             Kind::Secret => StampKind::Secret,
             Kind::Tombstone => StampKind::Tombstone,
         },
-        envelope.version(),
-        Some(envelope.term()),
+        header.version,
+        Some(header.term),
         envelope.epoch(),
         whole(envelope.content_id()),
-        envelope.parent().map(whole),
+        header.parent.map(whole),
     )
 }
 

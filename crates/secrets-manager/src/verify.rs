@@ -2,9 +2,7 @@
 
 use std::sync::Arc;
 
-use secrets_backend::{
-    ContentId, Error, ErrorKind, Operation, Result, Secret, SecretPath, Stamp, VersionId,
-};
+use secrets_backend::{ContentId, Error, ErrorKind, Operation, Secret, SecretPath, Stamp, VersionId};
 use secrets_multicloud::Verify;
 
 use crate::state::{Mark, MarkKind, State, StateError};

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use secrets_backend::{
     Capabilities, Error, ErrorKind, NewSecret, Operation, Page, PageToken, PutMode, Result, Secret,
-    SecretBackend, SecretPath, Stamp, VersionId, VersionMeta, Written, async_trait, read_back,
+    SecretBackend, SecretPath, Stamp, VersionId, VersionMeta, Written, async_trait,
 };
 
 use crate::translate::{logical_secret, logical_versions, native_ids};
@@ -26,19 +26,20 @@ pub type Verify =
 /// what they are: a [`Secret`] whose stamp says so; the sealing wrapper above turns them into `NotFound`.
 /// `delete` and `undelete` are refused: with sealed secrets both are a `put`.
 pub struct FailoverBackend {
+    name: String,
     primary: Arc<dyn SecretBackend>,
     verify: Arc<Verify>,
 }
 
 impl FailoverBackend {
-    /// A topology of one replica.
+    /// A topology of one replica, called `name` in errors.
     #[must_use]
-    pub fn new(primary: Arc<dyn SecretBackend>, verify: Arc<Verify>) -> Self {
-        Self { primary, verify }
+    pub fn new(name: impl Into<String>, primary: Arc<dyn SecretBackend>, verify: Arc<Verify>) -> Self {
+        Self { name: name.into(), primary, verify }
     }
 
     fn error(&self, kind: ErrorKind, operation: Operation, path: &SecretPath) -> Error {
-        Error::new(kind, operation, self.primary.to_string()).with_path(path)
+        Error::new(kind, operation, self.name.clone()).with_path(path)
     }
 
     /// An answer of the replica, verified and under its logical version.
@@ -162,7 +163,7 @@ impl SecretBackend for FailoverBackend {
         })?;
         let native = self.native_mode(path, mode).await?;
         if self.is_atomic(&native) {
-            read_back(&*self.primary, path, secret, &native).await?;
+            self.primary.put(path, secret, &native).await?;
         } else {
             self.put_unconditionally(path, secret, &stamp, &native).await?;
         }
@@ -202,7 +203,7 @@ impl fmt::Debug for FailoverBackend {
 
 impl fmt::Display for FailoverBackend {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.primary.fmt(f)
+        f.write_str(&self.name)
     }
 }
 

@@ -95,7 +95,9 @@ impl AuditBackend {
             })
             .collect();
         let state = std::sync::Arc::clone(&self.recorder.state);
-        blocking(move || state.write_journal(operation, &rows)).await.map_err(|error| self.state_failed(&error))
+        blocking(move || state.write_journal(operation, &rows))
+            .await
+            .map_err(|error| self.state_failed(&error))
     }
 }
 

@@ -1,7 +1,7 @@
 //! What a killed process left behind is brought to an end.
 
 use secrets_audit::{Action, OpId, Outcome};
-use secrets_backend::{Error, ErrorKind, Operation, PutMode, Result, SecretPath, Stamp};
+use secrets_backend::{Error, ErrorKind, Operation, Result, SecretPath, Stamp};
 use secrets_crypto::envelope::Envelope;
 
 use super::AuditBackend;
@@ -55,7 +55,12 @@ impl AuditBackend {
         Ok(())
     }
 
-    async fn replay(&self, operation: OperationId, rows: Vec<JournalRow>, paths: &[SecretPath]) -> Result<()> {
+    async fn replay(
+        &self,
+        operation: OperationId,
+        rows: Vec<JournalRow>,
+        paths: &[SecretPath],
+    ) -> Result<()> {
         let call = Call { op: OpId::from_bytes(operation.0), action: Action::SecretImport };
         let mut stamps = Vec::with_capacity(rows.len());
         for row in rows {
@@ -94,7 +99,9 @@ impl AuditBackend {
         let marks: Vec<_> =
             written.map(|(path, stamp)| (self.recorder.tenant.object(path), Mark::of(stamp))).collect();
         let state = std::sync::Arc::clone(&self.recorder.state);
-        blocking(move || state.close_journal(operation, &marks)).await.map_err(|error| self.state_failed(&error))
+        blocking(move || state.close_journal(operation, &marks))
+            .await
+            .map_err(|error| self.state_failed(&error))
     }
 
     pub(super) fn state_failed(&self, error: &crate::state::StateError) -> Error {

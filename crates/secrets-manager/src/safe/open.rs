@@ -44,6 +44,7 @@ pub(super) fn open(places: Places, options: Options, unlock: &Unlock) -> Result<
         State::new(places.state_db(), unlocked.root.state_key(&unlocked.header.safe_id()), options.lock_wait);
     check_heights(&places, &state, &unlocked.header, &log)?;
     let keyring = open_keyring(&places, unlocked.header.safe_id(), &unlocked.root)?;
+    let keyring = keyring.with_suite(options.suite);
     let tenant = Tenant { keyring, environment: options.environment, writer: installation };
     let recorder = Recorder {
         log: Arc::new(log),

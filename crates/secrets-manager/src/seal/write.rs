@@ -107,10 +107,10 @@ impl SealBackend {
             metadata: content.metadata.unwrap_or(&none),
             value: content.value,
         };
-        let (envelope, stamp) =
-            self.tenant.seal(path, &draft).map_err(|error| {
-                self.refuse(refusal(error), Operation::Put, path, &error)
-            })?;
+        let (envelope, stamp) = self
+            .tenant
+            .seal(path, &draft)
+            .map_err(|error| self.refuse(refusal(error), Operation::Put, path, &error))?;
         let limit = self.inner.capabilities().max_value;
         if envelope.len() > limit {
             let detail = format!("sealed it takes {} bytes, the backend takes {limit}", envelope.len());

@@ -3,9 +3,9 @@
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use redb::ReadableDatabase;
 use redb::backends::FileBackend;
 use redb::{Builder, Database, DatabaseError, ReadOnlyDatabase, ReadTransaction, WriteTransaction};
-use redb::ReadableDatabase;
 
 use crate::files::{self, FileError};
 

@@ -24,7 +24,11 @@ pub(crate) struct JournalRow {
 
 impl State {
     /// Writes all rows of an operation, in one durable transaction.
-    pub(crate) fn write_journal(&self, operation: OperationId, rows: &[JournalRow]) -> Result<(), StateError> {
+    pub(crate) fn write_journal(
+        &self,
+        operation: OperationId,
+        rows: &[JournalRow],
+    ) -> Result<(), StateError> {
         self.db.write(|transaction| {
             let mut table = transaction.open_table(JOURNAL)?;
             for (index, row) in (0_u32..).zip(rows) {
@@ -68,7 +72,9 @@ impl State {
     ) -> Result<(), StateError> {
         self.db.write(|transaction| {
             let mut table = transaction.open_table(JOURNAL)?;
-            table.retain_in(key(operation, 0).as_slice()..=key(operation, u32::MAX).as_slice(), |_, _| false)?;
+            table.retain_in(key(operation, 0).as_slice()..=key(operation, u32::MAX).as_slice(), |_, _| {
+                false
+            })?;
             drop(table);
             self.insert_marks(transaction, marks)
         })?;
