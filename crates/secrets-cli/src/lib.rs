@@ -2,8 +2,11 @@
 #![doc = include_str!("../README.md")]
 
 pub mod args;
+pub mod config;
 pub mod environment;
 pub mod exit;
 pub mod failure;
 pub mod formats;
+pub mod hints;
 pub mod places;
+pub mod trust;
