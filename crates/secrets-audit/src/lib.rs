@@ -12,10 +12,12 @@ mod key;
 mod line;
 mod log;
 pub mod note;
+pub mod proof;
 pub mod read;
 mod reason;
 mod storage;
 mod token;
+pub mod verify;
 
 pub use action::{Action, Outcome};
 pub use checkpoint::Checkpoint;
@@ -30,3 +32,4 @@ pub use note::KeyName;
 pub use reason::Reason;
 pub use storage::{FileStorage, Storage};
 pub use token::Token;
+pub use verify::{Report, verify_log};

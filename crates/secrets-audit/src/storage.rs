@@ -16,7 +16,7 @@ pub(crate) use file::{OWNER_ONLY, flock, open_regular, sync_directory};
 /// # Contract
 ///
 /// - [`write_at`](Self::write_at) and [`truncate`](Self::truncate) are durable only after [`sync`](Self::sync) answered.
-/// - What was written is seen at once by [`len`](Self::len) and [`read_at`](Self::read_at), in every process.
+/// - What was written is seen at once by [`length`](Self::length) and [`read_at`](Self::read_at), in every process.
 /// - All but [`lock`](Self::lock) is called only while the lock is held.
 pub trait Storage: fmt::Debug + Send {
     /// Waits up to `wait` until no other process or instance holds the log.
@@ -34,7 +34,7 @@ pub trait Storage: fmt::Debug + Send {
     /// # Errors
     ///
     /// Whatever the place answers.
-    fn len(&self) -> io::Result<u64>;
+    fn length(&self) -> io::Result<u64>;
 
     /// Reads some bytes of the log from `offset` on; 0 at its end.
     ///

@@ -39,14 +39,12 @@ impl SigningKey {
     ///
     /// [`Error::Io`], with [`io::ErrorKind::AlreadyExists`] where there is a file.
     pub fn save_new(&self, path: &Path) -> Result<()> {
-        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL;
-        let mut file = open_regular(path, flags, 0)?;
-        let written = write_key(&mut file, &self.to_text());
-        if let Err(error) = written {
-            // Half a key would be refused for ever.
-            let _ = std::fs::remove_file(path);
-            return Err(Error::io("write the audit key")(error));
-        }
+        // Written beside its place and linked there whole, so that no process ever reads half a key.
+        let draft = path.with_added_extension(crate::hex::encode(&self.verifying_key().as_bytes()[..8]));
+        let mut file = open_regular(&draft, OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL, 0)?;
+        let linked = write_key(&mut file, &self.to_text()).and_then(|()| std::fs::hard_link(&draft, path));
+        let removed = std::fs::remove_file(&draft);
+        linked.and(removed).map_err(Error::io("write the audit key"))?;
         sync_directory(path)
     }
 
@@ -61,8 +59,13 @@ impl SigningKey {
             loaded => return loaded,
         }
         let key = Self::generate(rng)?;
-        key.save_new(path)?;
-        Ok(key)
+        match key.save_new(path) {
+            // Another process was quicker: its key is the one.
+            Err(Error::Io { source, .. }) if source.kind() == io::ErrorKind::AlreadyExists => {
+                Self::load(path)
+            }
+            saved => saved.map(|()| key),
+        }
     }
 }
 
@@ -79,6 +82,7 @@ const MAX_FILE: usize = 256;
 
 #[cfg(test)]
 mod tests {
+    use std::collections::HashSet;
     use std::os::unix::fs::{PermissionsExt as _, symlink};
 
     use getrandom::SysRng;
@@ -96,6 +100,19 @@ mod tests {
         assert!(
             matches!(made.save_new(&path), Err(Error::Io { source, .. }) if source.kind() == io::ErrorKind::AlreadyExists)
         );
+    }
+
+    #[test]
+    fn threads_that_create_a_key_at_once_agree_on_one() {
+        let place = tempfile::tempdir().unwrap();
+        let path = place.path().join("key");
+        let create = || *SigningKey::load_or_create(&path, &mut SysRng).unwrap().verifying_key().as_bytes();
+        let keys: HashSet<[u8; 32]> = std::thread::scope(|scope| {
+            let threads: Vec<_> = (0..8).map(|_| scope.spawn(create)).collect();
+            threads.into_iter().map(|thread| thread.join().unwrap()).collect()
+        });
+        assert_eq!(keys.len(), 1);
+        assert_eq!(std::fs::read_dir(place.path()).unwrap().count(), 1, "a draft was left behind");
     }
 
     #[test]

@@ -100,3 +100,97 @@ impl Drop for Turn<'_> {
         self.group.answered.notify_all();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::panic::{AssertUnwindSafe, catch_unwind};
+    use std::sync::atomic::{AtomicU64, Ordering};
+
+    use super::*;
+    use crate::{Action, OpId, Outcome};
+
+    fn entry() -> NewEntry {
+        NewEntry::new(0, "b".parse().unwrap(), OpId::from_bytes([0; 16]), Action::SecretRead, Outcome::Ok)
+    }
+
+    fn answers(batch: &[Vec<NewEntry>]) -> Vec<Appended> {
+        (0..batch.len() as u64).map(|number| Appended { first_seq: number, size: 0 }).collect()
+    }
+
+    /// Waits for a condition that other threads bring about.
+    fn until(condition: impl Fn() -> bool) {
+        while !condition() {
+            std::thread::yield_now();
+        }
+    }
+
+    #[test]
+    fn all_who_come_while_one_writes_share_the_next_write() {
+        let group = Group::default();
+        let writes = AtomicU64::new(0);
+        let write = |batch: &[Vec<NewEntry>], durability| {
+            match writes.fetch_add(1, Ordering::SeqCst) {
+                0 => until(|| group.queue().waiting.len() == 7),
+                _ => assert_eq!((batch.len(), durability), (7, Durability::Synced)),
+            }
+            Ok(answers(batch))
+        };
+        std::thread::scope(|scope| {
+            for thread in 0..8 {
+                let durability = if thread % 2 == 0 { Durability::Synced } else { Durability::Deferred };
+                let (group, write) = (&group, &write);
+                scope.spawn(move || group_run(group, durability, write).unwrap());
+            }
+        });
+        assert_eq!(writes.into_inner(), 2);
+        assert!(group.queue().answers.is_empty());
+    }
+
+    #[test]
+    fn a_failed_write_is_told_to_everyone_in_it() {
+        let group = Group::default();
+        let first = AtomicU64::new(0);
+        let write = |batch: &[Vec<NewEntry>], _| {
+            if first.fetch_add(1, Ordering::SeqCst) == 0 {
+                until(|| group.queue().waiting.len() == 3);
+                return Ok(answers(batch));
+            }
+            Err(Error::Random)
+        };
+        let failed = std::thread::scope(|scope| {
+            let threads: Vec<_> = (0..4)
+                .map(|_| scope.spawn(|| group_run(&group, Durability::Synced, write).is_err()))
+                .collect();
+            threads.into_iter().map(|thread| thread.join().unwrap()).filter(|failed| *failed).count()
+        });
+        assert_eq!(failed, 3);
+    }
+
+    #[test]
+    fn a_panic_while_writing_leaves_nobody_waiting() {
+        let group = Group::default();
+        let first = AtomicU64::new(0);
+        std::thread::scope(|scope| {
+            let leader = scope.spawn(|| {
+                let write = |_: &[Vec<NewEntry>], _| {
+                    first.store(1, Ordering::SeqCst);
+                    until(|| group.queue().waiting.len() == 1);
+                    panic!("on purpose")
+                };
+                catch_unwind(AssertUnwindSafe(|| group_run(&group, Durability::Synced, write))).is_err()
+            });
+            until(|| first.load(Ordering::SeqCst) == 1);
+            let next =
+                scope.spawn(|| group_run(&group, Durability::Synced, |batch, _| Ok(answers(batch))).is_ok());
+            assert!(leader.join().unwrap() && next.join().unwrap());
+        });
+    }
+
+    fn group_run(
+        group: &Group,
+        durability: Durability,
+        write: impl FnOnce(&[Vec<NewEntry>], Durability) -> Result<Vec<Appended>>,
+    ) -> Result<Appended> {
+        group.run(vec![entry()], durability, write)
+    }
+}

@@ -60,9 +60,11 @@ impl Writer {
                 let _ = writer.storage.truncate(before.bytes);
                 return Err(Error::io("write the audit log")(error));
             }
-            match durability {
-                Durability::Synced => writer.sync(&head, before.bytes)?,
-                Durability::Deferred => {}
+            if durability == Durability::Synced {
+                // Best effort again: what was not acknowledged should not stay.
+                writer
+                    .sync(&head, before.bytes)
+                    .inspect_err(|_| drop(writer.storage.truncate(before.bytes)))?;
             }
             writer.current = Some(head);
             Ok(appended)
@@ -124,8 +126,9 @@ impl Writer {
             None => self.warn(Warning::HeadMissing { size: head.size() }),
             Some(_) => self.warn(Warning::HeadTorn { size: head.size() }),
         }
-        // A head never leads: what it covers is made durable first.
+        // A head never leads: what it covers is made durable first. A whole log is not written again for that.
         self.current = None;
+        self.durable = head.clone();
         self.sync(&head, head.bytes)?;
         self.current = Some(head);
         Ok(())
@@ -134,25 +137,49 @@ impl Writer {
     /// Verifies and adopts what others have appended since this instance last looked.
     fn catch_up(&mut self) -> Result<Head> {
         let mut head = self.current.take().unwrap_or_else(|| self.durable.clone());
-        let length = self.storage.len().map_err(Error::io("inspect the audit log"))?;
+        let length = self.storage.length().map_err(Error::io("inspect the audit log"))?;
         if length < head.bytes {
             return Err(Error::Cut { size: head.size(), expected: head.bytes, found: length });
         }
-        if length > head.bytes && adopt(self.storage.as_ref(), &mut head, &self.public, length)? == Tail::Torn
-        {
-            self.storage.truncate(head.bytes).map_err(Error::io("repair the audit log"))?;
-            self.warn(Warning::TornTail { size: head.size(), bytes: length - head.bytes });
+        if length > head.bytes {
+            let mark = self.storage.read_head().ok().flatten();
+            let mark = mark.and_then(|file| Head::decode(&file, &self.public).ok().flatten());
+            if self.adopt(&mut head, length, mark.as_ref())? == Tail::Torn {
+                self.storage.truncate(head.bytes).map_err(Error::io("repair the audit log"))?;
+                self.warn(Warning::TornTail { size: head.size(), bytes: length - head.bytes });
+            }
         }
         self.current = Some(head.clone());
         Ok(head)
     }
 
-    /// Makes the log durable up to `head`; `retained` is where it ends if that fails.
-    fn sync(&mut self, head: &Head, retained: u64) -> Result<()> {
-        if let Err(error) = self.storage.sync() {
-            self.rewrite_undurable(retained);
-            return Err(Error::io("sync the audit log")(error));
+    /// Moves `head` over the whole lines up to `length`, each verified; what the head file covers is durable.
+    fn adopt(&mut self, head: &mut Head, length: u64, mark: Option<&Head>) -> Result<Tail> {
+        let span = Span { storage: self.storage.as_ref(), at: head.bytes, end: length };
+        let mut lines = Lines::new(BufReader::new(span));
+        loop {
+            if mark == Some(head) {
+                self.durable = head.clone();
+            }
+            let seq = head.size();
+            match lines.next().map_err(Error::io("read the audit log"))? {
+                Line::End => return Ok(Tail::Whole),
+                Line::Torn => return Ok(Tail::Torn),
+                Line::TooLong(line) if is_hole(line) => return Ok(Tail::Torn),
+                Line::TooLong(_) => return Err(Error::Damaged { seq, reason: Reason::TooLong }),
+                Line::Whole(line) => match check(line, head, &self.public) {
+                    Ok(leaf) => head.push(leaf, line.len() + 1),
+                    Err(_) if is_hole(line) => return Ok(Tail::Torn),
+                    Err(reason) => return Err(Error::Damaged { seq, reason }),
+                },
+            }
         }
+    }
+
+    /// Makes the log durable up to `head`, of which everything from `written` on was just written.
+    fn sync(&mut self, head: &Head, written: u64) -> Result<()> {
+        self.rewrite_undurable(written).map_err(Error::io("write the audit log"))?;
+        self.storage.sync().map_err(Error::io("sync the audit log"))?;
         self.durable = head.clone();
         if self.storage.write_head(&head.encode(&self.public)).is_err() {
             self.warn(Warning::HeadNotWritten { size: head.size() });
@@ -160,18 +187,22 @@ impl Writer {
         Ok(())
     }
 
-    /// After a failed sync the system may take lost pages for written ones, and the next sync would succeed
-    /// without them. Writing the same bytes once more over everything after the durable part makes it try again;
-    /// what was not acknowledged is removed. Nothing is ever cut that another process may have made durable.
-    /// Best effort: the next call verifies whatever is there.
-    fn rewrite_undurable(&mut self, end: u64) {
-        let _ = self.storage.truncate(end);
+    /// Writes the same bytes once more over what is not known to be durable: usually nothing, or one deferred entry.
+    ///
+    /// After a failed sync, in this or any process, the system may take lost pages for written ones; the next sync
+    /// would then succeed without them.
+    fn rewrite_undurable(&mut self, end: u64) -> io::Result<()> {
         let mut at = self.durable.bytes;
+        if at >= end {
+            return Ok(());
+        }
         let mut chunk = vec![0; CHUNK];
-        while let Ok(read @ 1..) = (Span { storage: self.storage.as_ref(), at, end }).read(&mut chunk) {
-            if self.storage.write_at(at, &chunk[..read]).is_err() {
-                break;
+        loop {
+            let read = Span { storage: self.storage.as_ref(), at, end }.read(&mut chunk)?;
+            if read == 0 {
+                return Ok(());
             }
+            self.storage.write_at(at, &chunk[..read])?;
             at += read as u64;
         }
     }
@@ -189,25 +220,6 @@ impl Writer {
 enum Tail {
     Whole,
     Torn,
-}
-
-/// Moves `head` over the whole lines up to `length`, each verified.
-fn adopt(storage: &dyn Storage, head: &mut Head, key: &VerifyingKey, length: u64) -> Result<Tail> {
-    let mut lines = Lines::new(BufReader::new(Span { storage, at: head.bytes, end: length }));
-    loop {
-        let seq = head.size();
-        match lines.next().map_err(Error::io("read the audit log"))? {
-            Line::End => return Ok(Tail::Whole),
-            Line::Torn => return Ok(Tail::Torn),
-            Line::TooLong(line) if is_hole(line) => return Ok(Tail::Torn),
-            Line::TooLong(_) => return Err(Error::Damaged { seq, reason: Reason::TooLong }),
-            Line::Whole(line) => match check(line, head, key) {
-                Ok(leaf) => head.push(leaf, line.len() + 1),
-                Err(_) if is_hole(line) => return Ok(Tail::Torn),
-                Err(reason) => return Err(Error::Damaged { seq, reason }),
-            },
-        }
-    }
 }
 
 /// A power cut can leave a hole where a sector was not written. It reads as zeros, which no entry has; anything else

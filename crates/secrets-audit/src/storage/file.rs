@@ -55,7 +55,7 @@ impl Storage for FileStorage {
         let _ = rustix::fs::flock(&self.log, FlockOperation::Unlock);
     }
 
-    fn len(&self) -> io::Result<u64> {
+    fn length(&self) -> io::Result<u64> {
         Ok(self.log.metadata()?.len())
     }
 
