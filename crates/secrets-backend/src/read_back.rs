@@ -89,28 +89,27 @@ async fn find<B: SecretBackend + ?Sized>(
     mode: &PutMode,
 ) -> Result<Found> {
     let current = match backend.get(path, None).await {
-        Ok(current) => Some(current),
-        Err(error) if error.kind() == ErrorKind::NotFound => None,
+        Ok(current) => current,
+        Err(error) if error.kind() == ErrorKind::NotFound => {
+            let deleted_meanwhile = matches!(mode, PutMode::Replace(_));
+            return Ok(if deleted_meanwhile { Found::Other } else { Found::Replaceable });
+        }
         Err(error) => return Err(error),
     };
-    if let Some(current) = current.as_ref().filter(|current| is_same(secret, current)) {
-        return Ok(Found::Ours(Some(current.version.clone())));
+    if is_same(secret, &current) {
+        return Ok(Found::Ours(Some(current.version)));
     }
-    if current.as_ref().is_some_and(|current| may_replace(secret, mode, current)) {
+    if may_replace(secret, mode, &current) {
         return Ok(Found::Replaceable);
     }
-    if let Some(version) = find_in_history(backend, path, secret).await? {
-        return Ok(Found::Ours(Some(version)));
+    match find_in_history(backend, path, secret).await? {
+        Some(version) => Ok(Found::Ours(Some(version))),
+        None if is_successor(secret, &current) => Ok(Found::Ours(None)),
+        None => Ok(Found::Other),
     }
-    Ok(match current {
-        None if matches!(mode, PutMode::Replace(_)) => Found::Other,
-        None => Found::Replaceable,
-        Some(current) if is_successor(secret, &current) => Found::Ours(None),
-        Some(_) => Found::Other,
-    })
 }
 
-/// Our version where someone wrote or deleted after us.
+/// Our version where someone wrote after us.
 async fn find_in_history<B: SecretBackend + ?Sized>(
     backend: &B,
     path: &SecretPath,

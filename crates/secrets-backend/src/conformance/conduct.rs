@@ -5,7 +5,7 @@ use std::fmt::{Debug, Display};
 use std::time::Duration;
 
 use super::scratch::version_of;
-use super::{Outcome, PLANTED, Scratch, ensure};
+use super::{Failure, Outcome, PLANTED, Scratch, ensure};
 use crate::{Error, ErrorKind, NewSecret, Operation, PageToken, PutMode, SecretPath, VersionId};
 
 /// A working backend says that it works.
@@ -25,15 +25,17 @@ pub async fn a_dropped_future_leaves_the_backend_usable(scratch: &Scratch) -> Ou
         let _ = tokio::time::timeout(moment, scratch.backend().put(&path, &secret, &PutMode::Upsert)).await;
         let _ = tokio::time::timeout(moment, scratch.backend().get(&path, None)).await;
         let _ = tokio::time::timeout(moment, scratch.backend().list(Some(scratch.root()), None)).await;
-        let read = scratch.get(&path).await?;
-        let whole = read.value.expose() == old || read.value.expose() == new;
-        ensure(whole, "a dropped write took effect as a whole or not at all")?;
-        let other = scratch.path(&format!("after-{step}"))?;
-        scratch.put(&other, b"still works").await?;
-        scratch.ensure_value(&other, b"still works", "after futures were dropped").await?;
+        let goes_on = tokio::time::timeout(scratch.deadline(), async {
+            let read = scratch.get(&path).await?;
+            let whole = read.value.expose() == old || read.value.expose() == new;
+            ensure(whole, "a dropped write took effect as a whole or not at all")?;
+            let other = scratch.path(&format!("after-{step}"))?;
+            scratch.put(&other, b"still works").await?;
+            scratch.ensure_value(&other, b"still works", "after futures were dropped").await
+        });
+        goes_on.await.map_err(|_elapsed| Failure::new("the backend hangs after a future was dropped"))??;
     }
-    scratch.backend().check().await?;
-    Ok(())
+    Ok(scratch.backend().check().await?)
 }
 
 /// Every error says what was asked, about which secret, and of whom.
@@ -108,9 +110,7 @@ fn shows(scratch: &Scratch, text: &str) -> bool {
 
 /// Errors of as many kinds as can be had from a working backend, each with a planted value in the request; and
 /// the path that all those about absence are about.
-async fn provoked(
-    scratch: &Scratch,
-) -> Result<(SecretPath, Vec<(Operation, SecretPath, Error)>), super::Failure> {
+async fn provoked(scratch: &Scratch) -> Result<(SecretPath, Vec<(Operation, SecretPath, Error)>), Failure> {
     let (missing, taken) = (scratch.path("missing")?, scratch.path("taken")?);
     let backend = scratch.backend();
     let planted = || NewSecret::new(PLANTED);

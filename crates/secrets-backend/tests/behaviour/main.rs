@@ -1,0 +1,20 @@
+//! What wrappers and helpers do when the backend below them fails, in virtual time.
+
+mod ext;
+mod faulty;
+mod limit;
+mod metrics;
+mod prefix;
+mod read_back;
+mod retry;
+mod timeout;
+
+use secrets_backend::{NewSecret, SecretPath};
+
+fn path(text: &str) -> SecretPath {
+    text.parse().expect("a path")
+}
+
+fn value(text: &str) -> NewSecret {
+    NewSecret::new(text)
+}
