@@ -61,7 +61,7 @@ impl Options {
 /// dropped half-way is ended, or undone, by the next one.
 #[derive(Debug)]
 pub struct Safe {
-    pub(crate) stack: AuditBackend,
+    pub(crate) stack: Arc<AuditBackend>,
     pub(crate) places: Places,
 }
 
@@ -281,8 +281,8 @@ impl Safe {
 
     /// The safe as a backend: the whole stack behind the contract, sealed, verified and audited.
     #[must_use]
-    pub fn as_backend(&self) -> &dyn SecretBackend {
-        &self.stack
+    pub fn as_backend(&self) -> Arc<dyn SecretBackend> {
+        Arc::<AuditBackend>::clone(&self.stack)
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use secrets_backend::{
     Capabilities, Error, ErrorKind, NewSecret, Operation, Page, PageToken, PutMode, Result, Secret,
-    SecretBackend, SecretPath, Stamp, VersionId, VersionMeta, Written, async_trait,
+    SecretBackend, SecretPath, Stamp, VersionId, VersionMeta, Written, async_trait, read_back,
 };
 
 use crate::translate::{logical_secret, logical_versions, native_ids};
@@ -163,7 +163,7 @@ impl SecretBackend for FailoverBackend {
         })?;
         let native = self.native_mode(path, mode).await?;
         if self.is_atomic(&native) {
-            self.primary.put(path, secret, &native).await?;
+            read_back(&*self.primary, path, secret, &native).await?;
         } else {
             self.put_unconditionally(path, secret, &stamp, &native).await?;
         }

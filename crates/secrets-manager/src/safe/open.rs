@@ -54,7 +54,8 @@ pub(super) fn open(places: Places, options: Options, unlock: &Unlock) -> Result<
         boot,
     };
     let locks = Arc::new(Locks::new(places.locks(), options.lock_wait));
-    Ok(Safe { stack: stack(options.backend, recorder, locks, options.deadline), places })
+    let stack = stack(options.backend, recorder, locks, options.deadline);
+    Ok(Safe { stack: Arc::new(stack), places })
 }
 
 /// The log of this installation, and its id: the one whose public key the header lists.

@@ -66,11 +66,7 @@ impl SealBackend {
         content: Content<'_>,
         mode: &PutMode,
     ) -> Result<Prepared> {
-        let limit = self.capabilities().max_value;
-        if content.value.len() > limit {
-            let detail = format!("a value has at most {limit} bytes, this one has {}", content.value.len());
-            return Err(self.error(ErrorKind::InvalidInput, Operation::Put, path).with_detail(detail));
-        }
+        self.check_limits(path, content.value)?;
         let current = self.current(path).await?;
         let live = current.as_ref().filter(|current| current.is_live());
         let refused = match (mode, live) {
@@ -83,6 +79,22 @@ impl SealBackend {
             Some(kind) => Err(self.error(kind, Operation::Put, path)),
             None => self.after(path, current.as_ref(), content),
         }
+    }
+
+    /// What can never be stored is refused before anything is read or written.
+    fn check_limits(&self, path: &SecretPath, value: &[u8]) -> Result<()> {
+        let can = self.capabilities();
+        let over = |what, limit: usize, len: usize| {
+            let detail = format!("{what} has at most {limit} bytes here, this one has {len}");
+            Err(self.error(ErrorKind::InvalidInput, Operation::Put, path).with_detail(detail))
+        };
+        if value.len() > can.max_value {
+            return over("a value", can.max_value, value.len());
+        }
+        if path.as_str().len() > can.max_path {
+            return over("a path", can.max_path, path.as_str().len());
+        }
+        Ok(())
     }
 
     /// Seals the deletion of what is there.

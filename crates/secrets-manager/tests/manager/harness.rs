@@ -1,0 +1,83 @@
+//! A safe in a scratch directory.
+
+use std::fs;
+use std::path::Path;
+use std::sync::Arc;
+
+use secrets_audit::verify::{Report, verify_log};
+use secrets_backend::{ErrorKind, NewSecret, PutMode, SecretBackend, SecretPath};
+use secrets_backend_local::{LocalBackend, LocalConfig};
+use secrets_manager::{Error, InitOptions, Options, Places, Safe, Unlock, init};
+use tempfile::TempDir;
+
+/// A safe's files, and a local store beside them.
+pub struct Home {
+    pub directory: TempDir,
+    pub places: Places,
+}
+
+impl Home {
+    /// A fresh safe that opens with a key file.
+    pub async fn new() -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let root = directory.path();
+        let places = Places::new(root.join("config/key"), root.join("data"), root.join("state"));
+        init(&places, InitOptions::with_key_file(&places)).await.unwrap();
+        Self { directory, places }
+    }
+
+    pub fn root(&self) -> &Path {
+        self.directory.path()
+    }
+
+    pub fn store(&self) -> Arc<LocalBackend> {
+        Arc::new(LocalBackend::new(LocalConfig::new(self.places.store())).unwrap())
+    }
+
+    pub fn key_file(&self) -> Unlock {
+        Unlock::KeyFile(self.places.key_file.clone())
+    }
+
+    /// The safe over its local store.
+    pub async fn open(&self) -> Safe {
+        self.open_over(self.store()).await.unwrap()
+    }
+
+    pub async fn open_over(&self, backend: Arc<dyn SecretBackend>) -> Result<Safe, Error> {
+        Safe::open(&self.places, Options::new(backend), self.key_file()).await
+    }
+
+    pub fn log_lines(&self) -> Vec<String> {
+        let log = fs::read_to_string(self.places.audit_log()).unwrap();
+        log.lines().map(str::to_owned).collect()
+    }
+
+    /// What a verifier says of the audit log, from public bytes alone.
+    pub fn verified(&self, safe: &Safe) -> Report {
+        let log = fs::File::open(self.places.audit_log()).unwrap();
+        verify_log(std::io::BufReader::new(log), &safe.audit_log().public_key(), &[]).unwrap()
+    }
+}
+
+pub fn path(text: &str) -> SecretPath {
+    text.parse().unwrap()
+}
+
+pub async fn set(safe: &Safe, at: &str, value: &str) -> u64 {
+    let written = safe.put(&path(at), &NewSecret::new(value), &PutMode::Upsert).await.unwrap();
+    written.version.unwrap().number().unwrap()
+}
+
+pub async fn value(safe: &Safe, at: &str) -> String {
+    let secret = safe.get(&path(at), None).await.unwrap();
+    secret.value.expose_str().unwrap().to_owned()
+}
+
+/// The kind of a backend's failure; panics on success and on any other failure.
+pub fn kind<T>(answer: Result<T, Error>) -> ErrorKind {
+    match answer {
+        Err(Error::Backend(error)) => error.kind(),
+        Err(error) => panic!("another failure: {error}"),
+        Ok(_) => panic!("a success"),
+    }
+}

@@ -1,0 +1,11 @@
+//! The safe as an application uses it, and its whole stack as a backend.
+#![allow(missing_docs, unreachable_pub, clippy::unwrap_used, clippy::missing_errors_doc, reason = "tests")]
+
+mod audit;
+mod bulk;
+mod conformance;
+mod environments;
+mod freshness;
+mod harness;
+mod lifecycle;
+mod slots;
