@@ -1,7 +1,6 @@
 //! A safe in a scratch directory.
 
 use std::fs;
-use std::path::Path;
 use std::sync::Arc;
 
 use secrets_audit::verify::{Report, verify_log};
@@ -12,7 +11,7 @@ use tempfile::TempDir;
 
 /// A safe's files, and a local store beside them.
 pub struct Home {
-    pub directory: TempDir,
+    _directory: TempDir,
     pub places: Places,
 }
 
@@ -23,11 +22,7 @@ impl Home {
         let root = directory.path();
         let places = Places::new(root.join("config/key"), root.join("data"), root.join("state"));
         init(&places, InitOptions::with_key_file(&places)).await.unwrap();
-        Self { directory, places }
-    }
-
-    pub fn root(&self) -> &Path {
-        self.directory.path()
+        Self { _directory: directory, places }
     }
 
     pub fn store(&self) -> Arc<LocalBackend> {

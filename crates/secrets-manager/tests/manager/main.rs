@@ -1,5 +1,12 @@
 //! The safe as an application uses it, and its whole stack as a backend.
-#![allow(missing_docs, unreachable_pub, clippy::unwrap_used, clippy::missing_errors_doc, reason = "tests")]
+#![allow(
+    missing_docs,
+    unreachable_pub,
+    clippy::unwrap_used,
+    clippy::missing_errors_doc,
+    clippy::disallowed_methods,
+    reason = "tests"
+)]
 
 mod audit;
 mod bulk;
