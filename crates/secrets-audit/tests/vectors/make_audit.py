@@ -1,9 +1,10 @@
-"""Makes the audit vectors beside it, with pyca/cryptography and hashlib only: nothing of this project takes part.
+"""Makes the audit vectors beside it with pyca/cryptography and hashlib: nothing of this project takes part.
 
-    python3 generate.py DIRECTORY
+    python3 make_audit.py
 
-Writes a log of seven entries, checkpoints of its first 3 and all 7, the consistency proof between them, a witness
-cosignature of the second, and the log's verifier key. Every key is fixed, so every run writes the same bytes.
+Writes into the current directory a log of seven entries, checkpoints of its first 3 and all 7, the consistency
+proof between them, a witness cosignature of the second, and the log's verifier key. Every key is fixed, so every
+run writes the same bytes.
 
 The vectors are older than two decisions, and their bytes stay as they are: their names say "vault" where the
 project says "safe", and their payloads have the fields `obj`, `ver` and `cid` where the schema has `objs`. What is
@@ -14,7 +15,6 @@ import base64
 import hashlib
 import json
 import pathlib
-import sys
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
@@ -110,9 +110,9 @@ def entries():
     return lines, leaves
 
 
-def main(directory):
+def main():
     def write(name, text):
-        (directory / name).write_bytes(text if isinstance(text, bytes) else text.encode())
+        pathlib.Path(name).write_bytes(text if isinstance(text, bytes) else text.encode())
 
     lines, leaves = entries()
     write("audit.jsonl", b"".join(lines))
@@ -129,4 +129,4 @@ def main(directory):
 
 
 if __name__ == "__main__":
-    main(pathlib.Path(sys.argv[1]))
+    main()
