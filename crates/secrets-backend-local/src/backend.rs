@@ -150,8 +150,10 @@ impl SecretBackend for LocalBackend {
     }
 
     async fn check(&self) -> Result<()> {
-        self.run(Operation::Check, None, |store| store.read(|rows| operations::live(rows).map(drop)).map(drop))
-            .await
+        self.run(Operation::Check, None, |store| {
+            store.read(|rows| operations::live(rows).map(drop)).map(drop)
+        })
+        .await
     }
 
     async fn get(&self, path: &SecretPath, at: Option<&VersionId>) -> Result<Secret> {

@@ -29,6 +29,9 @@ pub(crate) enum Table {
     Values = b'd',
 }
 
+/// What each engine keeps in the store's directory, whether it is in this build or not.
+pub(crate) const FILES: [&str; 2] = ["store.redb", "store.sled"];
+
 /// What a scan does with a row; `Break` ends it.
 pub(crate) type Visit<'a> = dyn FnMut(&[u8], &[u8]) -> Result<ControlFlow<()>, Fault> + 'a;
 
@@ -86,8 +89,8 @@ pub(crate) trait Engine: Debug + Send + Sync {
         work: &mut Write<'_>,
     ) -> Result<(), Fault>;
 
-    /// Gives unused space back to the file system; answers whether there was any.
-    fn compact(&self, home: &Home, deadline: Instant) -> Result<bool, Fault>;
+    /// Gives unused space back to the file system, where the engine can.
+    fn compact(&self, home: &Home, deadline: Instant) -> Result<(), Fault>;
 
     /// Bytes that its files take on disk.
     fn size(&self, home: &Home) -> Result<u64, Fault>;

@@ -39,6 +39,7 @@ impl Fault {
             io::ErrorKind::FileTooLarge => (ErrorKind::Unavailable, "no space left: file size limit"),
             io::ErrorKind::ReadOnlyFilesystem => (ErrorKind::Unavailable, "read-only file system"),
             io::ErrorKind::PermissionDenied => (ErrorKind::PermissionDenied, "the operating system refused"),
+            io::ErrorKind::InvalidData => (ErrorKind::Tampered, "a file of the store is damaged"),
             io::ErrorKind::UnexpectedEof => (ErrorKind::Tampered, "a file of the store is cut short"),
             _ => (ErrorKind::Unavailable, "input/output error"),
         };
@@ -53,7 +54,8 @@ impl Fault {
     /// The same, met while the commit was under way: unless the disk was full, in which case nothing was
     /// written, the outcome is unknown, and the caller has to read back.
     pub(crate) fn while_committing(mut self) -> Self {
-        let written_nothing = self.detail.starts_with("no space left") || self.detail.starts_with("read-only");
+        let written_nothing =
+            self.detail.starts_with("no space left") || self.detail.starts_with("read-only");
         if self.kind == ErrorKind::Unavailable && !written_nothing {
             self.kind = ErrorKind::TimedOut;
             self.detail = format!("{}; whether the write took effect is unknown", self.detail).into();
@@ -93,5 +95,36 @@ impl Fault {
 impl From<ErrorKind> for Fault {
     fn from(kind: ErrorKind) -> Self {
         Self::new(kind, "")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn input_and_output_errors_are_sorted_by_what_the_caller_can_do() {
+        use io::ErrorKind as Io;
+        for (io, kind) in [
+            (Io::StorageFull, ErrorKind::Unavailable),
+            (Io::QuotaExceeded, ErrorKind::Unavailable),
+            (Io::ReadOnlyFilesystem, ErrorKind::Unavailable),
+            (Io::Other, ErrorKind::Unavailable),
+            (Io::PermissionDenied, ErrorKind::PermissionDenied),
+            (Io::UnexpectedEof, ErrorKind::Tampered),
+            (Io::InvalidData, ErrorKind::Tampered),
+        ] {
+            assert_eq!(Fault::io("in a test", io.into()).kind(), kind, "{io:?}");
+        }
+    }
+
+    #[test]
+    fn an_error_during_the_commit_leaves_the_outcome_open_unless_nothing_was_written() {
+        let failed = Fault::io("in a test", io::Error::from_raw_os_error(5)).while_committing();
+        assert_eq!(failed.kind(), ErrorKind::TimedOut);
+        assert!(failed.detail().contains("unknown"));
+        let full = Fault::io("in a test", io::ErrorKind::StorageFull.into()).while_committing();
+        assert_eq!(full.kind(), ErrorKind::Unavailable);
+        assert_eq!(full.detail(), "no space left, in a test");
     }
 }

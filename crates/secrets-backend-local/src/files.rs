@@ -43,7 +43,9 @@ impl Home {
                 Ok(Some(home))
             }
             Err(Errno::NOENT) => Ok(None),
-            Err(Errno::LOOP | Errno::NOTDIR) => Err(refused("the store's directory", not_a("directory", &path))),
+            Err(Errno::LOOP | Errno::NOTDIR) => {
+                Err(refused("the store's directory", not_a("directory", &path)))
+            }
             Err(errno) => Err(Fault::io("opening the store's directory", errno.into())),
         }
     }
@@ -55,8 +57,9 @@ impl Home {
         }
         let path: PathBuf = path.components().collect();
         make_directories(&path)?;
-        Self::open(&path)?
-            .ok_or_else(|| Fault::new(ErrorKind::Unavailable, "the store's directory vanished as it was made"))
+        Self::open(&path)?.ok_or_else(|| {
+            Fault::new(ErrorKind::Unavailable, "the store's directory vanished as it was made")
+        })
     }
 
     pub(crate) fn path(&self) -> &Path {
@@ -187,7 +190,9 @@ pub(crate) fn make_directories(path: &Path) -> Result<(), Fault> {
     let doing = "making the store's directory";
     let missing: Vec<&Path> = path
         .ancestors()
-        .take_while(|ancestor| !ancestor.as_os_str().is_empty() && !ancestor.exists() && !ancestor.is_symlink())
+        .take_while(|ancestor| {
+            !ancestor.as_os_str().is_empty() && !ancestor.exists() && !ancestor.is_symlink()
+        })
         .collect();
     for directory in missing.into_iter().rev() {
         match std::fs::create_dir(directory) {
@@ -208,8 +213,8 @@ pub(crate) fn make_directories(path: &Path) -> Result<(), Fault> {
 }
 
 fn check_file(name: &'static str, file: &File) -> Result<(), Fault> {
-    let stat = rustix::fs::fstat(file)
-        .map_err(|errno| Fault::io("examining a file of the store", errno.into()))?;
+    let stat =
+        rustix::fs::fstat(file).map_err(|errno| Fault::io("examining a file of the store", errno.into()))?;
     if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
         return Err(refused(name, "is not a regular file"));
     }
@@ -224,7 +229,11 @@ fn make_file_private(file: &File) -> Result<(), Fault> {
 
 fn check_owner(what: &'static str, owner: u32) -> Result<(), Fault> {
     let me = rustix::process::geteuid().as_raw();
-    if owner == me { Ok(()) } else { Err(refused(what, format!("belongs to user {owner}, not to user {me}"))) }
+    if owner == me {
+        Ok(())
+    } else {
+        Err(refused(what, format!("belongs to user {owner}, not to user {me}")))
+    }
 }
 
 fn check_mode(what: &'static str, mode: u32) -> Result<(), Fault> {

@@ -84,7 +84,10 @@ fn wait(home: &Home, file: &File, share: Share, deadline: Instant) -> Result<(),
         }
         let left = deadline.saturating_duration_since(Instant::now());
         if left.is_zero() {
-            return Err(Fault::new(ErrorKind::Unavailable, format!("the store is in use by {}", holder(home))));
+            return Err(Fault::new(
+                ErrorKind::Unavailable,
+                format!("the store is in use by {}", holder(home)),
+            ));
         }
         std::thread::sleep(jittered(pause).min(left));
         pause = (pause * 2).min(LONGEST_PAUSE);
@@ -128,4 +131,73 @@ fn holder(home: &Home) -> String {
 fn printable(name: &str) -> String {
     let name: String = name.chars().filter(char::is_ascii_graphic).take(64).collect();
     if name.is_empty() { "unnamed".to_owned() } else { name }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn home() -> (tempfile::TempDir, Home) {
+        let scratch = tempfile::tempdir().unwrap();
+        let home = Home::create(&scratch.path().join("store")).unwrap();
+        (scratch, home)
+    }
+
+    fn soon() -> Instant {
+        Instant::now() + Duration::from_millis(30)
+    }
+
+    #[test]
+    fn readers_share_and_a_writer_waits_for_them() {
+        let (_scratch, home) = home();
+        let first = Lock::take(&home, Share::Shared, soon()).unwrap();
+        let second = Lock::take(&home, Share::Shared, soon()).unwrap();
+        assert_eq!(Lock::take(&home, Share::Exclusive, soon()).unwrap_err().kind(), ErrorKind::Unavailable);
+        drop((first, second));
+        Lock::take(&home, Share::Exclusive, soon()).unwrap();
+    }
+
+    #[test]
+    fn the_error_says_who_holds_the_lock() {
+        let (_scratch, home) = home();
+        let held = Lock::take(&home, Share::Exclusive, soon()).unwrap();
+        let fault = Lock::take(&home, Share::Shared, soon()).unwrap_err();
+        let program = std::env::current_exe().unwrap();
+        let program = program.file_name().unwrap().to_str().unwrap();
+        let expected = format!("the store is in use by {program} (process {})", std::process::id());
+        assert_eq!(fault.detail(), expected);
+        drop(held);
+    }
+
+    #[test]
+    fn a_lock_file_that_was_exchanged_is_not_trusted() {
+        let (scratch, home) = home();
+        let held = Lock::take(&home, Share::Exclusive, soon()).unwrap();
+        std::fs::remove_file(scratch.path().join("store").join(LOCK)).unwrap();
+        assert!(!home.still_names(LOCK, &held.file).unwrap());
+        let other = Lock::take(&home, Share::Exclusive, soon()).unwrap();
+        assert!(home.still_names(LOCK, &other.file).unwrap());
+    }
+
+    #[test]
+    fn what_the_lock_file_says_plays_no_tricks_on_a_terminal() {
+        let (scratch, home) = home();
+        let held = Lock::take(&home, Share::Exclusive, soon()).unwrap();
+        let file = scratch.path().join("store").join(LOCK);
+        std::fs::write(&file, b"12 \x1b[31mred\nnext line").unwrap();
+        let fault = Lock::take(&home, Share::Shared, soon()).unwrap_err();
+        assert_eq!(fault.detail(), "the store is in use by [31mrednextline (process 12)");
+        std::fs::write(&file, b"\xff\xfe").unwrap();
+        let fault = Lock::take(&home, Share::Shared, soon()).unwrap_err();
+        assert_eq!(fault.detail(), "the store is in use by another process");
+        drop(held);
+    }
+
+    #[test]
+    fn pauses_stay_within_their_bounds() {
+        for _ in 0..1000 {
+            let pause = jittered(LONGEST_PAUSE);
+            assert!(pause >= LONGEST_PAUSE / 2 && pause <= LONGEST_PAUSE, "{pause:?}");
+        }
+    }
 }

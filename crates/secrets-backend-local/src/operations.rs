@@ -4,8 +4,8 @@
 use std::ops::ControlFlow;
 
 use secrets_backend::{
-    ErrorKind, Listed, NewSecret, Page, PageToken, PutMode, Secret, SecretPath, Timestamp, VersionId, VersionMeta,
-    VersionState, Written,
+    ErrorKind, Listed, NewSecret, Page, PageToken, PutMode, Secret, SecretPath, Timestamp, VersionId,
+    VersionMeta, VersionState, Written,
 };
 
 use crate::engine::{Rows, RowsMut, Table};
@@ -78,8 +78,7 @@ pub(crate) fn list(
     page_size: usize,
 ) -> Result<Page, Fault> {
     let after = page.map(|token| cursor(token, prefix)).transpose()?;
-    let mut listing =
-        Listing { page: Page::default(), seen: 0, last: None, page_size, full: false };
+    let mut listing = Listing { page: Page::default(), seen: 0, last: None, page_size, full: false };
     for (from, to) in list_ranges(prefix) {
         let from = match &after {
             // The first key after a path is the path and a zero byte.

@@ -107,10 +107,7 @@ impl VersionRow {
 
     pub(crate) fn decode(key: &[u8], row: &[u8]) -> Result<Self, Fault> {
         let mut content = Content::of(Table::Versions, key, row)?;
-        Ok(Self {
-            created: Timestamp::from_millis(content.u64()?),
-            stamp: content.stamp()?,
-        })
+        Ok(Self { created: Timestamp::from_millis(content.u64()?), stamp: content.stamp()? })
     }
 }
 
@@ -244,4 +241,92 @@ impl<'a> Content<'a> {
 
 fn damaged(table: &'static str) -> Fault {
     Fault::damaged(format!("a row of table {table} is damaged"))
+}
+
+#[cfg(test)]
+mod tests {
+    use secrets_backend::{ContentId, ErrorKind, StampKind};
+
+    use super::*;
+
+    fn path() -> SecretPath {
+        "app/key".parse().unwrap()
+    }
+
+    fn index() -> IndexRow {
+        let stamp = Stamp::new(StampKind::Secret, 3, Some(1), 7, ContentId::new([9; 32]), None);
+        IndexRow {
+            deleted: true,
+            newest: 12,
+            oldest: 3,
+            updated: Timestamp::from_millis(1_700_000_000_000),
+            stamp: Some(stamp),
+        }
+    }
+
+    #[test]
+    fn rows_read_back_as_written() {
+        let key = path().as_str().as_bytes().to_vec();
+        assert_eq!(IndexRow::decode(&key, &index().encode(&path())).unwrap(), index());
+        let version = VersionRow { created: Timestamp::from_millis(5), stamp: None };
+        let key = version_key(&path(), 12);
+        assert_eq!(VersionRow::decode(&key, &version.encode(&key)).unwrap(), version);
+        assert_eq!(version_number(&key).unwrap(), 12);
+        let environment = EnvironmentRow { floor: 4, live: 2 };
+        assert_eq!(EnvironmentRow::decode(&environment.encode()).unwrap(), environment);
+        let mut metadata = Metadata::default();
+        metadata.description = Some("what it is".to_owned());
+        let json = serde_json::to_vec(&metadata).unwrap();
+        let row = encode_value(&key, &json, b"value");
+        assert_eq!(row.capacity(), row.len(), "the buffer grew and left a copy behind");
+        let (again, value) = decode_value(&key, row).unwrap();
+        assert_eq!((again, value.as_slice()), (metadata, b"value".as_slice()));
+    }
+
+    #[test]
+    fn a_row_has_the_bytes_of_the_specification() {
+        let key = version_key(&path(), 1);
+        assert_eq!(key, b"app/key\0\0\0\0\0\0\0\0\x01");
+        let row = encode_value(&key, b"{}", b"v");
+        assert_eq!(row[..8], *b"\x01\0\0\0\x02{}v");
+        assert_eq!(row[8..], checksum(Table::Values, &key, &row[..8]));
+        // SHA-256("d" ‖ u64 16 ‖ key ‖ content), first 8 bytes, computed with Python's hashlib.
+        assert_eq!(row[8..], CHECKSUM_OF_EXAMPLE);
+    }
+
+    const CHECKSUM_OF_EXAMPLE: [u8; 8] = [0xac, 0xca, 0xa8, 0xf1, 0x42, 0x21, 0xfa, 0x8d];
+
+    #[test]
+    fn every_flipped_bit_and_every_truncation_of_a_row_is_noticed() {
+        let key = path().as_str().as_bytes().to_vec();
+        let good = index().encode(&path());
+        for position in 0..good.len() {
+            for bit in 0..8 {
+                let mut bad = good.clone();
+                bad[position] ^= 1 << bit;
+                let fault = IndexRow::decode(&key, &bad).unwrap_err();
+                assert_eq!(fault.kind(), ErrorKind::Tampered, "bit {bit} of byte {position}");
+            }
+            assert!(IndexRow::decode(&key, &good[..position]).is_err(), "{position} bytes");
+        }
+    }
+
+    #[test]
+    fn a_row_under_another_key_or_in_another_table_is_noticed() {
+        let key = version_key(&path(), 1);
+        let row = encode_value(&key, b"", b"value");
+        assert!(decode_value(&version_key(&path(), 2), row.clone()).is_err());
+        assert!(VersionRow::decode(&key, &row).is_err());
+        decode_value(&key, row).unwrap();
+    }
+
+    #[test]
+    fn a_row_of_a_newer_format_is_unsupported() {
+        let key = path().as_str().as_bytes().to_vec();
+        let mut row = index().encode(&path());
+        row.truncate(row.len() - CHECKSUM_LEN);
+        row[0] = 2;
+        let row = finish(Table::Index, &key, row);
+        assert_eq!(IndexRow::decode(&key, &row).unwrap_err().kind(), ErrorKind::Unsupported);
+    }
 }

@@ -7,7 +7,7 @@ use std::time::Instant;
 use secrets_backend::ErrorKind;
 
 use crate::config::{Engine as EngineKind, InvalidConfig, LocalConfig};
-use crate::engine::{Engine, Rows, RowsMut};
+use crate::engine::{self, Engine, Rows, RowsMut};
 use crate::fault::Fault;
 use crate::files::Home;
 use crate::format;
@@ -85,7 +85,10 @@ impl Store {
     }
 
     /// Writes within one transaction, making the store where there is none.
-    pub(crate) fn write<T>(&self, work: impl FnMut(&mut dyn RowsMut) -> Result<T, Fault>) -> Result<T, Fault> {
+    pub(crate) fn write<T>(
+        &self,
+        work: impl FnMut(&mut dyn RowsMut) -> Result<T, Fault>,
+    ) -> Result<T, Fault> {
         let home = Home::create(&self.config.directory)?;
         let deadline = self.deadline();
         if !format::is_there(&home)? {
@@ -97,6 +100,7 @@ impl Store {
             home.check_private()?;
             format::check(&home, self.config.engine)?;
         } else {
+            check_unused(&home)?;
             format::write(&home, self.config.engine)?;
         }
         if !self.engine.exists(&home)? {
@@ -109,7 +113,9 @@ impl Store {
         let Some(home) = self.existing()? else { return Ok(false) };
         let deadline = self.deadline();
         let _lock = Lock::take(&home, Share::Exclusive, deadline)?;
-        self.open(|engine| engine.compact(&home, deadline))
+        let before = self.engine.size(&home)?;
+        self.open(|engine| engine.compact(&home, deadline))?;
+        Ok(self.engine.size(&home)? < before)
     }
 
     /// Bytes on disk.
@@ -124,11 +130,7 @@ impl Store {
     fn existing(&self) -> Result<Option<Home>, Fault> {
         let Some(home) = Home::open(&self.config.directory)? else { return Ok(None) };
         if !format::is_there(&home)? {
-            return if self.engine.exists(&home)? {
-                Err(Fault::damaged("the format file of the store is missing"))
-            } else {
-                Ok(None)
-            };
+            return check_unused(&home).map(|()| None);
         }
         home.check_private()?;
         format::check(&home, self.config.engine)?;
@@ -169,4 +171,14 @@ impl Store {
         // A wait beyond what the clock can count is as good as an hour.
         now.checked_add(self.config.lock_wait).unwrap_or(now + std::time::Duration::from_secs(3600))
     }
+}
+
+/// Refuses to take a directory without format file for unused when an engine's files are in it.
+fn check_unused(home: &Home) -> Result<(), Fault> {
+    for name in engine::FILES {
+        if home.contains(name)? {
+            return Err(Fault::damaged("the format file of the store is missing"));
+        }
+    }
+    Ok(())
 }

@@ -9,9 +9,9 @@ use std::time::Instant;
 
 use redb::backends::FileBackend;
 use redb::{
-    Builder, CommitError, CompactionError, Database, DatabaseError, Durability, ReadOnlyDatabase, ReadOnlyTable,
-    ReadTransaction, ReadableDatabase as _, ReadableTable, StorageError, TableDefinition, TableError,
-    TransactionError, WriteTransaction,
+    Builder, CommitError, CompactionError, Database, DatabaseError, Durability, ReadOnlyDatabase,
+    ReadOnlyTable, ReadTransaction, ReadableDatabase as _, ReadableTable, StorageError, TableDefinition,
+    TableError, TransactionError, WriteTransaction,
 };
 use secrets_backend::ErrorKind;
 use zeroize::Zeroizing;
@@ -86,17 +86,20 @@ impl Engine for Redb {
         // that fails makes the next open a repair.
     }
 
-    fn compact(&self, home: &Home, _deadline: Instant) -> Result<bool, Fault> {
+    fn compact(&self, home: &Home, _deadline: Instant) -> Result<(), Fault> {
         let mut database = open_for_writing(file(home, Access::Write)?)?;
-        database.compact().map_err(|error| match error {
+        database.compact().map(drop).map_err(|error| match error {
             CompactionError::Storage(error) => storage(error),
             error => Fault::new(ErrorKind::Unexpected, "compacting the store").with_source(error),
-        })
+        })?;
+        database.close().map_err(opening)
     }
 
     fn size(&self, home: &Home) -> Result<u64, Fault> {
         let file = file(home, Access::Read)?;
-        file.metadata().map(|metadata| metadata.len()).map_err(|error| Fault::io("measuring the store", error))
+        file.metadata()
+            .map(|metadata| metadata.len())
+            .map_err(|error| Fault::io("measuring the store", error))
     }
 }
 

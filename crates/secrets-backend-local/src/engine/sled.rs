@@ -10,6 +10,7 @@ use std::io;
 use std::ops::ControlFlow;
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
+use std::sync::mpsc::RecvTimeoutError;
 use std::time::{Duration, Instant};
 
 use secrets_backend::ErrorKind;
@@ -24,6 +25,10 @@ use crate::lock::Share;
 const DIRECTORY: &str = "store.sled";
 const NEW_DIRECTORY: &str = "store.sled.new";
 const CACHE: u64 = 16 * 1024 * 1024;
+/// Free space that a write needs beside its own bytes: four of sled's segments.
+const ROOM: u64 = 2 * 1024 * 1024;
+/// A flush that takes longer has failed without saying so.
+const COMMIT_WAIT: Duration = Duration::from_secs(30);
 
 /// The alternative engine.
 #[derive(Debug)]
@@ -90,19 +95,17 @@ impl Engine for Sled {
         let directory = directory(home)?;
         let database = open(&directory, deadline)?;
         let tree = database.open_tree(tree_name(environment)).map_err(storage)?;
-        let mut transaction = Transaction { snapshot: Snapshot { tree: Some(tree.clone()) }, batch: Batch::default() };
-        let outcome = work(&mut transaction);
-        if outcome.is_ok() {
-            let commit = tree.apply_batch(transaction.batch).and_then(|()| tree.flush());
-            commit.map_err(|error| storage(error).while_committing())?;
-            settle(&directory).map_err(Fault::while_committing)?;
-        }
-        outcome
+        let snapshot = Snapshot { tree: Some(tree.clone()) };
+        let mut transaction = Transaction { snapshot, batch: Batch::default(), bytes: 0 };
+        work(&mut transaction)?;
+        check_room(&directory, transaction.bytes)?;
+        commit(tree, transaction.batch)?;
+        settle(&directory).map_err(Fault::while_committing)
     }
 
-    fn compact(&self, _home: &Home, _deadline: Instant) -> Result<bool, Fault> {
+    fn compact(&self, _home: &Home, _deadline: Instant) -> Result<(), Fault> {
         // sled reuses its segments by itself and offers nothing to ask for.
-        Ok(false)
+        Ok(())
     }
 
     fn size(&self, home: &Home) -> Result<u64, Fault> {
@@ -147,6 +150,8 @@ impl Rows for Snapshot {
 struct Transaction {
     snapshot: Snapshot,
     batch: Batch,
+    /// What has been put so far.
+    bytes: u64,
 }
 
 impl Rows for Transaction {
@@ -162,6 +167,7 @@ impl Rows for Transaction {
 impl RowsMut for Transaction {
     fn put(&mut self, table: Table, key: &[u8], row: &[u8]) -> Result<(), Fault> {
         self.batch.insert(row_key(table, key), row);
+        self.bytes += (key.len() + row.len()) as u64;
         Ok(())
     }
 
@@ -183,8 +189,8 @@ fn row_key(table: Table, key: &[u8]) -> Vec<u8> {
 /// The engine's directory, its files examined and closed to others.
 fn directory(home: &Home) -> Result<PathBuf, Fault> {
     let directory = home.path().join(DIRECTORY);
-    let metadata =
-        fs::symlink_metadata(&directory).map_err(|error| Fault::io("examining the directory of sled", error))?;
+    let metadata = fs::symlink_metadata(&directory)
+        .map_err(|error| Fault::io("examining the directory of sled", error))?;
     examine(&metadata)?;
     if !metadata.is_dir() {
         return Err(Fault::new(ErrorKind::PermissionDenied, "store.sled is not a directory"));
@@ -211,6 +217,37 @@ fn open(directory: &Path, deadline: Instant) -> Result<Db, Fault> {
     }
 }
 
+/// Refuses a write that may not find room: on a full disk, sled's flush waits for ever instead of failing.
+fn check_room(directory: &Path, bytes: u64) -> Result<(), Fault> {
+    let disk = rustix::fs::statvfs(directory)
+        .map_err(|errno| Fault::io("measuring the free space for sled", errno.into()))?;
+    let free = disk.f_bavail.saturating_mul(disk.f_frsize);
+    if free < ROOM.saturating_add(bytes.saturating_mul(2)) {
+        return Err(Fault::io("in store.sled", io::ErrorKind::StorageFull.into()));
+    }
+    Ok(())
+}
+
+/// Applies and flushes a batch in a thread of its own, which is given up when it does not end: see
+/// [`check_room`]. It keeps sled's own lock then, so that nobody writes beside it until the process ends.
+fn commit(tree: Tree, batch: Batch) -> Result<(), Fault> {
+    let (done, outcome) = std::sync::mpsc::sync_channel(1);
+    std::thread::spawn(move || {
+        // Nobody listens any more once it was given up.
+        let _ = done.send(tree.apply_batch(batch).and_then(|()| tree.flush()));
+    });
+    match outcome.recv_timeout(COMMIT_WAIT) {
+        Ok(outcome) => outcome.map(drop).map_err(|error| storage(error).while_committing()),
+        Err(RecvTimeoutError::Timeout) => Err(Fault::new(
+            ErrorKind::TimedOut,
+            "sled did not end its flush; whether the write took effect is unknown",
+        )),
+        Err(RecvTimeoutError::Disconnected) => {
+            Err(Fault::new(ErrorKind::TimedOut, "sled gave up; whether the write took effect is unknown"))
+        }
+    }
+}
+
 /// Makes every file durable, and private.
 fn settle(directory: &Path) -> Result<(), Fault> {
     let doing = "syncing the files of sled";
@@ -232,7 +269,10 @@ fn tighten(directory: &Path) -> Result<(), Fault> {
 }
 
 /// Visits the files below a directory, and the directory itself last.
-fn walk(directory: &Path, visit: &mut impl FnMut(&Path, &fs::Metadata) -> Result<(), Fault>) -> Result<(), Fault> {
+fn walk(
+    directory: &Path,
+    visit: &mut impl FnMut(&Path, &fs::Metadata) -> Result<(), Fault>,
+) -> Result<(), Fault> {
     let doing = "looking through the files of sled";
     for entry in fs::read_dir(directory).map_err(|error| Fault::io(doing, error))? {
         let path = entry.map_err(|error| Fault::io(doing, error))?.path();
