@@ -212,3 +212,56 @@ impl fmt::Display for Operation {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Metadata, NewSecret, Secret, SecretBytes, VersionId};
+
+    const PLANTED: &str = "pl4nted-v4lue";
+
+    #[test]
+    fn an_error_is_one_line_that_says_what_was_asked_of_whom() {
+        let path = "app/key".parse().unwrap();
+        let error = Error::new(ErrorKind::NotFound, Operation::Get, "memory").with_path(&path);
+        assert_eq!(error.to_string(), "get app/key on memory: not found");
+        let error = error.with_detail("deleted").with_source(std::io::Error::other("cause"));
+        assert_eq!(error.to_string(), "get app/key on memory: not found (deleted)");
+        assert_eq!(error.source().unwrap().to_string(), "cause");
+        let error = Error::new(ErrorKind::Unavailable, Operation::Check, "memory");
+        assert_eq!(error.to_string(), "check on memory: unavailable");
+    }
+
+    #[test]
+    fn what_was_given_is_what_is_answered() {
+        let path: SecretPath = "a".parse().unwrap();
+        let error = Error::new(ErrorKind::RateLimited, Operation::List, "memory")
+            .with_path(&path)
+            .with_retry_after(Duration::from_secs(3));
+        assert_eq!((error.kind(), error.operation()), (ErrorKind::RateLimited, Operation::List));
+        assert_eq!((error.backend(), error.path(), error.detail()), ("memory", Some(&path), None));
+        assert_eq!(error.retry_after(), Some(Duration::from_secs(3)));
+    }
+
+    #[test]
+    fn neither_display_nor_debug_shows_a_planted_value() {
+        let bytes = SecretBytes::from(PLANTED);
+        let new = NewSecret::new(PLANTED).with_metadata(Metadata::default());
+        let read = Secret::new(VersionId::from_number(1), PLANTED);
+        let not_a_path = PLANTED.replace('-', " ").parse::<SecretPath>().unwrap_err();
+        let error = Error::new(ErrorKind::InvalidInput, Operation::Put, "memory").with_source(not_a_path);
+        let answer: Result<Secret> = Ok(read);
+        let shown = format!(
+            "{bytes:?} {bytes:#?} {new:?} {new:#?} {answer:?} {answer:#?} {error} {error:?} {}",
+            error.source().unwrap()
+        );
+        assert!(!shown.contains(PLANTED) && !shown.contains("v4lue"), "{shown}");
+        let as_numbers = PLANTED.bytes().map(|byte| byte.to_string()).collect::<Vec<_>>().join(", ");
+        assert!(!shown.contains(&as_numbers) && !shown.contains(&PLANTED.len().to_string()), "{shown}");
+    }
+
+    #[test]
+    fn an_error_is_small_enough_to_be_returned_everywhere() {
+        assert_eq!(size_of::<Error>(), size_of::<usize>());
+    }
+}

@@ -298,3 +298,51 @@ impl Version {
         listed
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn path() -> SecretPath {
+        "app/key".parse().unwrap()
+    }
+
+    async fn put(memory: &MemoryBackend, value: &str) -> Option<u64> {
+        let written = memory.put(&path(), &NewSecret::new(value), &PutMode::Upsert).await.unwrap();
+        written.version.and_then(|version| version.number())
+    }
+
+    #[tokio::test]
+    async fn the_oldest_versions_go_first() {
+        let memory = MemoryBackend::with_config(MemoryConfig { max_versions: 3, ..MemoryConfig::default() });
+        for value in ["a", "b", "c", "d", "e"] {
+            put(&memory, value).await;
+        }
+        let numbers: Vec<_> =
+            memory.versions(&path()).await.unwrap().iter().map(|meta| meta.id.number()).collect();
+        assert_eq!(numbers, [Some(3), Some(4), Some(5)]);
+    }
+
+    #[tokio::test]
+    async fn no_version_is_given_twice_also_after_a_purge() {
+        let memory = MemoryBackend::new();
+        assert_eq!(put(&memory, "a").await, Some(1));
+        memory.purge(&path()).await.unwrap();
+        assert_eq!(put(&memory, "b").await, Some(2));
+        let stale = PutMode::Replace(VersionId::from_number(1));
+        let error = memory.put(&path(), &NewSecret::new("c"), &stale).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Conflict);
+    }
+
+    #[tokio::test]
+    async fn a_deleted_version_says_so_and_older_ones_stay_readable() {
+        let memory = MemoryBackend::new();
+        put(&memory, "a").await;
+        put(&memory, "b").await;
+        memory.delete(&path()).await.unwrap();
+        let states: Vec<_> = memory.versions(&path()).await.unwrap().iter().map(|meta| meta.state).collect();
+        assert_eq!(states, [VersionState::Live, VersionState::Deleted]);
+        assert!(memory.get(&path(), Some(&VersionId::from_number(1))).await.is_ok());
+        assert!(memory.get(&path(), Some(&VersionId::from_number(2))).await.is_err());
+    }
+}

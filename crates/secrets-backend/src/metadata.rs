@@ -71,3 +71,55 @@ impl RotationPolicy {
         Self { every_days: days }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn metadata_reads_back_from_its_json(
+            texts in prop::array::uniform4(any::<Option<String>>()),
+            tags in any::<BTreeMap<String, String>>(),
+            expires in any::<Option<u64>>(),
+            days in any::<Option<u32>>(),
+        ) {
+            let [description, classification, content_type, owner] = texts;
+            let metadata = Metadata {
+                description,
+                tags,
+                classification,
+                content_type,
+                owner,
+                expires: expires.map(Timestamp::from_millis),
+                rotation: days.map(RotationPolicy::every_days),
+                other: BTreeMap::new(),
+            };
+            let json = serde_json::to_string(&metadata).unwrap();
+            prop_assert_eq!(metadata.encoded_len(), json.len());
+            prop_assert_eq!(serde_json::from_str::<Metadata>(&json).unwrap(), metadata);
+        }
+    }
+
+    #[test]
+    fn nothing_said_is_an_empty_object() {
+        assert_eq!(serde_json::to_string(&Metadata::default()).unwrap(), "{}");
+    }
+
+    #[test]
+    fn fields_of_a_newer_version_are_kept() {
+        let json = r#"{"owner":"ops","later":{"since":[1,2]}}"#;
+        let metadata: Metadata = serde_json::from_str(json).unwrap();
+        assert_eq!(serde_json::to_string(&metadata).unwrap(), json);
+    }
+
+    #[test]
+    fn the_portable_size_is_within_the_limit() {
+        let escaped = 6
+            * (Metadata::PORTABLE_TEXT * 4
+                + Metadata::PORTABLE_TAGS * (Metadata::PORTABLE_TAG_NAME + Metadata::PORTABLE_TEXT));
+        assert!(escaped + 1000 < Metadata::MAX_LEN, "{escaped}");
+    }
+}

@@ -225,3 +225,156 @@ fn check_segment(segment: &str, limits: &Limits) -> Result<(), InvalidPath> {
 const fn is_legal(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-' | b'/')
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// Texts around the grammar: legal ones, and ones with a fault here and there.
+    fn near_paths() -> impl Strategy<Value = String> {
+        prop_oneof![
+            "[A-Za-z0-9_][A-Za-z0-9._-]{0,63}(/[A-Za-z0-9_][A-Za-z0-9._-]{0,63}){0,8}",
+            "[A-Za-z0-9._/-]{0,210}",
+            "[a-b._/-]{0,6}",
+            "\\PC{0,20}",
+            any::<String>(),
+        ]
+    }
+
+    fn paths() -> impl Strategy<Value = SecretPath> {
+        "[A-Za-z0-9][A-Za-z0-9._-]{0,20}(/[A-Za-z0-9_][A-Za-z0-9._-]{0,20}){0,7}"
+            .prop_map(|text| SecretPath::parse(&text).unwrap())
+    }
+
+    fn prefixes() -> impl Strategy<Value = String> {
+        prop_oneof![
+            Just(String::new()),
+            "[a-z_][a-zA-Z0-9._-]{0,30}",
+            "([a-z_][a-zA-Z0-9._-]{0,30}/){1,3}",
+            "([a-z_][a-zA-Z0-9._-]{0,30}/){1,3}[a-z][a-z-]{0,8}",
+        ]
+    }
+
+    /// The grammar of the specification, said another way.
+    fn is_path(text: &str) -> bool {
+        let segments: Vec<&str> = text.split('/').collect();
+        (1..=8).contains(&segments.len())
+            && text.len() <= 200
+            && !text.starts_with('_')
+            && segments.iter().all(|segment| {
+                (1..=64).contains(&segment.len())
+                    && !segment.starts_with(['-', '.'])
+                    && segment.chars().all(|c| c.is_ascii_alphanumeric() || "._-".contains(c))
+            })
+    }
+
+    proptest! {
+        #[test]
+        fn exactly_the_grammar_is_a_path(text in near_paths()) {
+            prop_assert_eq!(SecretPath::parse(&text).is_ok(), is_path(&text));
+        }
+
+        #[test]
+        fn a_path_keeps_its_text(text in near_paths()) {
+            if let Ok(path) = SecretPath::parse(&text) {
+                prop_assert_eq!(path.to_string(), text.as_str());
+                prop_assert_eq!(path.segments().collect::<Vec<_>>().join("/"), text.as_str());
+                prop_assert!(!path.is_reserved());
+                prop_assert_eq!(SecretPath::control(&text), Ok(path.clone()));
+                prop_assert_eq!(SecretPath::native(&text), Ok(path));
+            }
+        }
+
+        #[test]
+        fn a_reason_shows_no_part_of_the_text(text in "[^\\x00-\\x7f]{4,20}") {
+            let invalid = SecretPath::parse(&text).unwrap_err();
+            let shown = format!("{invalid} {invalid:?}");
+            prop_assert!(!shown.contains(&text));
+        }
+
+        #[test]
+        fn what_is_prefixed_comes_back_without_the_prefix(prefix in prefixes(), path in paths()) {
+            let native = SecretPath::prefixed(&prefix, &path).unwrap();
+            prop_assert_eq!(native.as_str().len(), prefix.len() + path.as_str().len());
+            prop_assert_eq!(native.without_prefix(&prefix), Some(path));
+        }
+
+        #[test]
+        fn what_is_left_without_a_prefix_goes_back_behind_it(prefix in prefixes(), text in near_paths()) {
+            if let Ok(native) = SecretPath::native(&text)
+                && let Some(path) = native.without_prefix(&prefix)
+            {
+                prop_assert_eq!(SecretPath::prefixed(&prefix, &path), Ok(native));
+            }
+        }
+
+        #[test]
+        fn two_paths_never_have_one_native_name(
+            prefix in prefixes(),
+            paths in prop::collection::hash_set(paths(), 2..20),
+        ) {
+            let natives: HashSet<_> =
+                paths.iter().map(|path| SecretPath::prefixed(&prefix, path).unwrap()).collect();
+            prop_assert_eq!(natives.len(), paths.len());
+        }
+
+        #[test]
+        fn a_path_is_under_its_own_beginnings_and_no_others(path in paths(), other in paths()) {
+            let segments: Vec<&str> = path.segments().collect();
+            for count in 1..=segments.len() {
+                let beginning = SecretPath::parse(&segments[..count].join("/")).unwrap();
+                prop_assert!(path.is_under(&beginning));
+            }
+            let others: Vec<&str> = other.segments().collect();
+            prop_assert_eq!(path.is_under(&other), segments.starts_with(&others));
+        }
+    }
+
+    #[test]
+    fn each_rule_has_its_reason() {
+        let long = |segments: usize, len: usize| vec!["x".repeat(len); segments].join("/");
+        let table = [
+            ("", InvalidPath::Empty),
+            (&long(4, 50), InvalidPath::TooLong { len: 203, max: 200 }),
+            (&long(9, 1), InvalidPath::TooManySegments),
+            (&long(1, 65), InvalidPath::SegmentTooLong),
+            ("/a", InvalidPath::EmptySegment),
+            ("a/", InvalidPath::EmptySegment),
+            ("a//b", InvalidPath::EmptySegment),
+            ("../../etc/passwd", InvalidPath::LeadingCharacter),
+            ("a/.b", InvalidPath::LeadingCharacter),
+            ("-rf", InvalidPath::LeadingCharacter),
+            ("%2e%2e", InvalidPath::Character { position: 0 }),
+            ("a b", InvalidPath::Character { position: 1 }),
+            ("a\n", InvalidPath::Character { position: 1 }),
+            ("a\0", InvalidPath::Character { position: 1 }),
+            ("ab\u{202e}", InvalidPath::Character { position: 2 }),
+            ("\x1b[31m", InvalidPath::Character { position: 0 }),
+            ("_secrets/safe", InvalidPath::Reserved),
+        ];
+        for (text, reason) in table {
+            assert_eq!(SecretPath::parse(text), Err(reason), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn the_limits_themselves_are_legal() {
+        let x = |len| "x".repeat(len);
+        for text in [x(64), format!("{}/{}/{}/{}", x(64), x(64), x(64), x(5)), vec!["x"; 8].join("/")] {
+            assert!(SecretPath::parse(&text).is_ok(), "{text:?}");
+        }
+        assert!(SecretPath::parse(&"x".repeat(10_000)).is_err());
+        assert!(SecretPath::native(&x(400)).is_ok());
+        assert_eq!(SecretPath::native(&x(401)), Err(InvalidPath::TooLong { len: 401, max: 400 }));
+    }
+
+    #[test]
+    fn only_control_paths_may_be_reserved() {
+        assert!(SecretPath::control("_secrets/safe").unwrap().is_reserved());
+        assert!(SecretPath::control("_secrets/../safe").is_err());
+    }
+}

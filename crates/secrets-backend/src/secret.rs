@@ -217,3 +217,18 @@ impl PageToken {
         &self.0
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_number_has_one_text() {
+        for number in [0, 1, 42, u64::MAX] {
+            assert_eq!(VersionId::from_number(number).number(), Some(number));
+        }
+        for text in ["", "01", "+1", "-1", " 1", "1.0", "latest", "18446744073709551616"] {
+            assert_eq!(VersionId::new(text).number(), None, "{text:?}");
+        }
+    }
+}

@@ -8,7 +8,7 @@ use std::str::FromStr;
 /// A stamp is a *claim* until the envelope beside it has been opened. Where a service has little room, term
 /// and parent are absent and the content id is cut; [`Stamp::agrees_with`] compares on what both have.
 ///
-/// Its text form, for tags and fields of a service, is one line of at most 180 characters:
+/// Its text form, for tags and fields of a service, is one line of at most 190 characters:
 /// `secret;3;1;5f3a0001;<content id>;<parent>`, with `-` for what is absent.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -202,4 +202,120 @@ impl FromStr for Stamp {
 
 const fn hex_digit(byte: u8) -> u8 {
     if byte.is_ascii_digit() { byte - b'0' } else { byte - b'a' + 10 }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn content_ids() -> impl Strategy<Value = ContentId> {
+        (any::<[u8; 32]>(), any::<bool>()).prop_map(|(bytes, cut)| {
+            let whole = ContentId::new(bytes);
+            if cut { whole.cut() } else { whole }
+        })
+    }
+
+    fn stamps() -> impl Strategy<Value = Stamp> {
+        (
+            any::<bool>(),
+            any::<u64>(),
+            any::<Option<u64>>(),
+            any::<u32>(),
+            content_ids(),
+            prop::option::of(content_ids()),
+        )
+            .prop_map(|(tombstone, version, term, epoch, content_id, parent)| {
+                let kind = if tombstone { StampKind::Tombstone } else { StampKind::Secret };
+                Stamp::new(kind, version, term, epoch, content_id, parent)
+            })
+    }
+
+    proptest! {
+        #[test]
+        fn the_text_of_a_stamp_is_read_back(stamp in stamps()) {
+            let text = stamp.to_string();
+            prop_assert!(text.len() <= 190, "{}", text.len());
+            prop_assert_eq!(text.parse::<Stamp>(), Ok(stamp));
+        }
+
+        #[test]
+        fn a_stamp_has_one_text(stamp in stamps(), at in any::<prop::sample::Index>(), other in any::<char>()) {
+            let mut text: Vec<char> = stamp.to_string().chars().collect();
+            let at = at.index(text.len());
+            text[at] = other;
+            let text: String = text.into_iter().collect();
+            if let Ok(read) = text.parse::<Stamp>() {
+                prop_assert_eq!(read.to_string(), text);
+            }
+        }
+
+        #[test]
+        fn no_text_makes_the_parser_panic(text in any::<String>()) {
+            prop_assert_eq!(text.parse::<Stamp>().is_ok_and(|stamp| stamp.to_string() != text), false);
+        }
+
+        #[test]
+        fn a_stamp_agrees_with_itself_cut_and_in_another_epoch(stamp in stamps(), epoch in any::<u32>()) {
+            let mut poor = stamp.clone();
+            poor.content_id = stamp.content_id.cut();
+            poor.term = None;
+            poor.parent = None;
+            poor.epoch = epoch;
+            prop_assert!(stamp.agrees_with(&poor) && poor.agrees_with(&stamp));
+        }
+    }
+
+    #[test]
+    fn a_stamp_disagrees_in_kind_version_content_term_and_parent() {
+        let id = |byte| ContentId::new([byte; 32]);
+        let stamp = Stamp::new(StampKind::Secret, 3, Some(1), 7, id(3), Some(id(2)));
+        let others = [
+            Stamp { kind: StampKind::Tombstone, ..stamp.clone() },
+            Stamp { version: 4, ..stamp.clone() },
+            Stamp { term: Some(2), ..stamp.clone() },
+            Stamp { content_id: id(4), ..stamp.clone() },
+            Stamp { content_id: id(4).cut(), ..stamp.clone() },
+            Stamp { parent: Some(id(1)), ..stamp.clone() },
+        ];
+        for other in others {
+            assert!(!stamp.agrees_with(&other) && !other.agrees_with(&stamp), "{other}");
+        }
+    }
+
+    #[test]
+    fn a_stamp_reads_as_specified() {
+        let id = |byte| ContentId::new([byte; 32]);
+        let whole = Stamp::new(StampKind::Secret, 3, Some(1), 0x5f3a_0001, id(0xab), Some(id(2)));
+        let (a, b) = ("ab".repeat(32), "02".repeat(32));
+        assert_eq!(whole.to_string(), format!("secret;3;1;5f3a0001;{a};{b}"));
+        let poor = Stamp::new(StampKind::Tombstone, 9, None, 1, id(0xab).cut(), None);
+        assert_eq!(poor.to_string(), format!("tombstone;9;-;00000001;{};-", "ab".repeat(20)));
+    }
+
+    #[test]
+    fn near_stamps_are_refused() {
+        let id = "ab".repeat(32);
+        let good = format!("secret;3;1;5f3a0001;{id};-");
+        assert!(good.parse::<Stamp>().is_ok());
+        for bad in [
+            String::new(),
+            format!("Secret;3;1;5f3a0001;{id};-"),
+            format!("secret;03;1;5f3a0001;{id};-"),
+            format!("secret;+3;1;5f3a0001;{id};-"),
+            format!("secret;3;1;5F3A0001;{id};-"),
+            format!("secret;3;1;5f3a001;{id};-"),
+            format!("secret;3;1;5f3a0001;{};-", id.to_uppercase()),
+            format!("secret;3;1;5f3a0001;{};-", &id[..62]),
+            format!("secret;18446744073709551616;1;5f3a0001;{id};-"),
+            format!("secret;3;;5f3a0001;{id};-"),
+            format!("secret;-;1;5f3a0001;{id};-"),
+            format!("{good};"),
+            format!(" {good}"),
+            format!("{good}\n"),
+        ] {
+            assert_eq!(bad.parse::<Stamp>(), Err(InvalidStamp), "{bad:?}");
+        }
+    }
 }
