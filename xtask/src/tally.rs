@@ -87,6 +87,12 @@ impl Reader {
         self.section != Section::Successes && !(line.starts_with("test ") && line.ends_with(" ... ok"))
     }
 
+    /// Takes over what another reader counted.
+    pub(crate) fn add(&mut self, other: Self) {
+        self.tally += other.tally;
+        self.reasons.extend(other.reasons);
+    }
+
     /// The sum, in which a skipped test is not counted as passed, and the reasons of the skips.
     pub(crate) fn finish(mut self) -> (Tally, Vec<String>) {
         self.tally.skipped += self.reasons.len() as u64;

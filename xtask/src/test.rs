@@ -1,7 +1,8 @@
 //! `cargo xtask test`: the everyday tier, one `cargo test` over the workspace with one feature set.
 
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Read};
 use std::process::{Command, Stdio};
+use std::thread;
 use std::time::Instant;
 
 use anyhow::{Context, Result};
@@ -59,17 +60,17 @@ fn count(command: xshell::Cmd<'_>) -> Result<(Tally, Vec<String>)> {
     for variable in repository::personal_variables() {
         command.env_remove(variable);
     }
-    let mut child =
-        command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().context("cannot start cargo")?;
-    let mut reader = Reader::default();
-    if let Some(output) = child.stdout.take() {
-        for line in BufReader::new(output).split(b'\n') {
-            let line = line.context("cannot read the output of the tests")?;
-            let line = String::from_utf8_lossy(&line);
-            if reader.line(&line) {
-                println!("{line}");
-            }
-        }
+    let mut child = command
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .context("cannot start cargo")?;
+    // Cargo speaks on standard error, and so does a test that writes past the harness's capture.
+    let errors = child.stderr.take().map(|output| thread::spawn(move || read(output)));
+    let mut reader = child.stdout.take().map(read).transpose()?.unwrap_or_default();
+    if let Some(errors) = errors.and_then(|thread| thread.join().ok()) {
+        reader.add(errors?);
     }
     let status = child.wait().context("cannot wait for cargo")?;
     let (mut tally, reasons) = reader.finish();
@@ -78,4 +79,16 @@ fn count(command: xshell::Cmd<'_>) -> Result<(Tally, Vec<String>)> {
         tally += Tally::FAIL;
     }
     Ok((tally, reasons))
+}
+
+fn read(output: impl Read) -> Result<Reader> {
+    let mut reader = Reader::default();
+    for line in BufReader::new(output).split(b'\n') {
+        let line = line.context("cannot read the output of the tests")?;
+        let line = String::from_utf8_lossy(&line);
+        if reader.line(&line) {
+            println!("{line}");
+        }
+    }
+    Ok(reader)
 }

@@ -1,10 +1,10 @@
 //! `cargo xtask vectors --check`: the vectors of the formats against implementations that nobody here wrote.
 //!
 //! The Rust tests of each format's crate compare our code with the committed vectors.
-//! This compares the committed vectors with their makers and verifiers, which lie beside them in
-//! `crates/*/tests/vectors/`:
-//! a `make_*.py` writes its vectors anew, with pyca/cryptography, and they must be equal byte for byte;
-//! a `verify_*.go` checks them, with Go's `sumdb/note` and `tlog`, and must end with 0.
+//! This compares the committed vectors with makers and verifiers:
+//! a `crates/*/tests/vectors/make_*.py` writes its vectors anew, with pyca/cryptography, and they must be equal byte
+//! for byte;
+//! a program in `crates/*/tests/go/` checks the directory `vectors` beside it, with Go's `sumdb/note` and `tlog`.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -25,7 +25,6 @@ pub(crate) struct Arguments {
 
 /// The first version with the chunked encryption that the envelopes use (`cryptography.cobblestone`) is 50.
 const CRYPTOGRAPHY: &str = "cryptography>=50,<51";
-const GO_MOD: &str = "golang.org/x/mod@v0.42.0";
 
 /// Runs the check by itself.
 ///
@@ -42,12 +41,11 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
 /// When there are none, or their tools cannot be installed.
 pub(crate) fn check(shell: &Shell) -> Result<Tally> {
     let root = repository::root();
-    let makers = find(&root, "make_", ".py")?;
-    let verifiers = find(&root, "verify_", ".go")?;
-    ensure!(
-        !makers.is_empty() && !verifiers.is_empty(),
-        "no maker or no verifier in crates/*/tests/vectors/"
-    );
+    let makers = find(&root, "tests/vectors", |name| name.starts_with("make_") && name.ends_with(".py"))?;
+    let verifiers = find(&root, "tests/go", |name| name == "go.mod")?;
+    ensure!(!makers.is_empty(), "no make_*.py in crates/*/tests/vectors/");
+    ensure!(!verifiers.is_empty(), "no go.mod in crates/*/tests/go/");
+    repository::isolate(shell)?;
     let scratch = repository::target_dir().join("vectors");
     let mut tally = Tally::default();
 
@@ -62,7 +60,7 @@ pub(crate) fn check(shell: &Shell) -> Result<Tally> {
 
     if cmd!(shell, "go version").quiet().ignore_stdout().run().is_ok() {
         for verifier in &verifiers {
-            tally += count(verifier, verify(shell, verifier, &scratch.join("verified")));
+            tally += count(verifier, verify(shell, verifier));
         }
     } else {
         tally += skip("go", &verifiers);
@@ -122,21 +120,10 @@ fn remake(shell: &Shell, python: &Path, maker: &Path, scratch: &Path) -> Result<
     Ok(format!("{} equal", list(&made)))
 }
 
-/// Runs a verifier on a copy of the vectors beside it.
-fn verify(shell: &Shell, verifier: &Path, scratch: &Path) -> Result<String> {
-    empty(scratch)?;
-    for file in shell.read_dir(verifier.parent().unwrap_or(Path::new(".")))? {
-        if file.is_file() && (file == verifier || file.extension().is_none_or(|extension| extension != "go"))
-        {
-            shell.copy_file(&file, scratch)?;
-        }
-    }
-    let _back = shell.push_dir(scratch);
-    if !scratch.join("go.mod").is_file() {
-        cmd!(shell, "go mod init vectors").quiet().ignore_stderr().run()?;
-        cmd!(shell, "go get {GO_MOD}").quiet().ignore_stderr().run()?;
-    }
-    Ok(cmd!(shell, "go run .").quiet().read()?)
+/// Runs a verifier on the vectors of its crate.
+fn verify(shell: &Shell, manifest: &Path) -> Result<String> {
+    let _back = shell.push_dir(manifest.parent().unwrap_or(Path::new(".")));
+    Ok(cmd!(shell, "go run . ../vectors").quiet().read()?)
 }
 
 fn empty(directory: &Path) -> Result<()> {
@@ -146,15 +133,15 @@ fn empty(directory: &Path) -> Result<()> {
     Ok(fs::create_dir_all(directory)?)
 }
 
-fn find(root: &Path, prefix: &str, suffix: &str) -> Result<Vec<PathBuf>> {
+/// The files of this name in this directory of any crate.
+fn find(root: &Path, directory: &str, named: fn(&str) -> bool) -> Result<Vec<PathBuf>> {
     let mut found = Vec::new();
     for package in fs::read_dir(root.join("crates"))? {
-        let Ok(files) = fs::read_dir(package?.path().join("tests/vectors")) else { continue };
+        let Ok(files) = fs::read_dir(package?.path().join(directory)) else { continue };
         for file in files {
-            let file = file?.path();
-            let named = file.file_name().and_then(|name| name.to_str());
-            if named.is_some_and(|name| name.starts_with(prefix) && name.ends_with(suffix)) {
-                found.push(file);
+            let file = file?;
+            if file.file_name().to_str().is_some_and(named) {
+                found.push(file.path());
             }
         }
     }
