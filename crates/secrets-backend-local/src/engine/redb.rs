@@ -27,6 +27,7 @@ const NEW_FILE: &str = "store.redb.new";
 const CACHE: usize = 16 * 1024 * 1024;
 
 type Definition<'a> = TableDefinition<'a, &'static [u8], &'static [u8]>;
+type ReadTable = ReadOnlyTable<&'static [u8], &'static [u8]>;
 
 /// The default engine.
 #[derive(Debug)]
@@ -110,7 +111,7 @@ struct Snapshot<'a> {
 
 impl Snapshot<'_> {
     /// A table, or `None` where the environment has none yet.
-    fn table(&self, table: Table) -> Result<Option<ReadOnlyTable<&'static [u8], &'static [u8]>>, Fault> {
+    fn table(&self, table: Table) -> Result<Option<ReadTable>, Fault> {
         match self.transaction.open_table(Definition::new(&name(self.environment, table))) {
             Ok(table) => Ok(Some(table)),
             Err(TableError::TableDoesNotExist(_)) => Ok(None),

@@ -56,7 +56,6 @@ proptest! {
     }
 }
 
-#[allow(clippy::disallowed_methods, reason = "a property is not async: it needs a runtime of its own")]
 fn run(engine: Engine, steps: &[Step]) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(compare(engine, steps));

@@ -47,7 +47,6 @@ pub(crate) fn fast_scratch() -> tempfile::TempDir {
 }
 
 /// What this process is to do, if it is a second process of a test.
-#[allow(clippy::disallowed_methods, reason = "how a test tells the second process of itself what to do")]
 pub(crate) fn role() -> Option<(String, PathBuf)> {
     Some((std::env::var(ROLE).ok()?, std::env::var_os(DIRECTORY)?.into()))
 }
@@ -97,7 +96,6 @@ pub(crate) fn assert_success(mut child: Child) {
 }
 
 /// Says loudly that a test cannot run here; fails where nothing may be skipped.
-#[allow(clippy::disallowed_methods, reason = "the tiers say by a variable that nothing may be skipped")]
 pub(crate) fn skip(reason: &str) {
     assert!(std::env::var("SECRETS_TEST_REQUIRE").as_deref() != Ok("1"), "would skip: {reason}");
     println!("SKIP: {reason}");
