@@ -215,7 +215,8 @@ impl Slot {
 fn pad_label(label: &str) -> Option<[u8; LABEL_LEN]> {
     let mut padded = [0; LABEL_LEN];
     padded.get_mut(..label.len())?.copy_from_slice(label.as_bytes());
-    unpad_label(&padded).map(|_| padded)
+    // A zero at the end would be taken for padding: what is read back must be what was given.
+    (unpad_label(&padded) == Some(label)).then_some(padded)
 }
 
 /// The text before the zeros; `None` unless it is UTF-8 without control characters.
