@@ -8,11 +8,11 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use rustix::fs::{FlockOperation, OFlags};
+use rustix::fs::{FlockOperation, Mode, OFlags};
 use serde::Deserialize;
 
 use crate::entry::MAX_LINE;
-use crate::storage::{flock, open_regular};
+use crate::storage::flock;
 use crate::{Action, Error, NewEntry, ObjectRef, Outcome, Result, TreeHash, hex};
 
 /// An entry as it stands in the log.
@@ -97,12 +97,19 @@ impl<R: BufRead> Iterator for Entries<R> {
 /// A reader over a log as it stands now, without the half of a line that another process is writing.
 ///
 /// The log is locked, shared, only while its length is taken; readers keep no writer waiting.
+/// Anyone's log is read, from any place: a reader trusts the bytes no more for whose they are.
 ///
 /// # Errors
 ///
-/// [`Error::UnsafeFile`], [`Error::Busy`] after `wait`, or [`Error::Io`].
+/// [`Error::UnsafeFile`] for what is no regular file, [`Error::Busy`] after `wait`, or [`Error::Io`].
 pub fn snapshot(log: &Path, wait: Duration) -> Result<BufReader<Take<File>>> {
-    let file = open_regular(log, OFlags::RDONLY | OFlags::NONBLOCK, 0)?;
+    // A pipe would keep a reader waiting for ever without the second flag.
+    let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    let opened = rustix::fs::open(log, flags, Mode::empty()).map_err(io::Error::from);
+    let file = opened.map(File::from).map_err(Error::io("open the audit log"))?;
+    if !file.metadata().map_err(Error::io("inspect the audit log"))?.is_file() {
+        return Err(Error::UnsafeFile { path: log.to_owned(), reason: "it is not a regular file" });
+    }
     flock(&file, FlockOperation::NonBlockingLockShared, wait).map_err(|error| match error.kind() {
         io::ErrorKind::TimedOut => Error::Busy { waited: wait },
         _ => Error::io("lock the audit log")(error),

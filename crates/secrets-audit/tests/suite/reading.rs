@@ -66,6 +66,16 @@ fn deeply_nested_json_is_an_error_and_no_overflow() {
     assert!(read::Entry::from_payload(inside.as_bytes()).is_err());
 }
 
+#[test]
+fn a_copy_of_a_log_is_read_through_a_link_and_anything_else_is_refused() {
+    let place = place_with(2);
+    let link = place.path().join("link");
+    std::os::unix::fs::symlink(place.log(), &link).unwrap();
+    assert_eq!(read::Entries::new(read::snapshot(&link, Duration::ZERO).unwrap()).count(), 2);
+    assert!(matches!(read::snapshot(place.path(), Duration::ZERO), Err(Error::UnsafeFile { .. })));
+    assert!(matches!(read::snapshot(&place.path().join("none"), Duration::ZERO), Err(Error::Io { .. })));
+}
+
 impl Place {
     fn new_with_empty_log() -> Self {
         let place = Self::new();

@@ -36,7 +36,7 @@ fn resigned(line: &[u8], change: impl Fn(&str) -> String) -> Vec<u8> {
 
 #[test]
 fn every_flipped_byte_is_noticed_at_its_entry() {
-    let log = place_with(4).bytes();
+    let log = place_with(3).bytes();
     let mut seq = 0;
     for index in 0..log.len() {
         for mask in [0x01, 0x20, 0x80] {
