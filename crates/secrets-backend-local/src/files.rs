@@ -72,8 +72,15 @@ impl Home {
         check_mode("the store's directory", stat.st_mode)
     }
 
-    /// Closes a directory to others, before a store is made in it.
+    /// Closes a directory to others, before a store is made in it. One that holds something else is refused
+    /// instead: it may be a home or a project that others are meant to see.
     pub(crate) fn make_private(&self) -> Result<(), Fault> {
+        let Err(open_to_others) = self.check_private() else { return Ok(()) };
+        let mut entries = std::fs::read_dir(&self.path)
+            .map_err(|error| Fault::io("looking into the store's directory", error))?;
+        if entries.next().is_some() {
+            return Err(open_to_others);
+        }
         rustix::fs::fchmod(&self.descriptor, Mode::RWXU)
             .map_err(|errno| Fault::io("setting the mode of the store's directory", errno.into()))
     }
