@@ -1,10 +1,11 @@
 //! `cargo xtask vectors --check`: the vectors of the formats against implementations that nobody here wrote.
 //!
 //! The Rust tests of each format's crate compare our code with the committed vectors.
-//! This compares the committed vectors with makers and verifiers:
-//! a `crates/*/tests/vectors/make_*.py` writes its vectors anew, with pyca/cryptography, and they must be equal byte
-//! for byte;
-//! a program in `crates/*/tests/go/` checks the directory `vectors` beside it, with Go's `sumdb/note` and `tlog`.
+//! This compares the committed vectors with programs that share no code with ours:
+//! a `crates/*/tests/vectors/make_*.py` writes its vectors anew, and they must be equal byte for byte;
+//! a `check*.py` beside it reads the committed ones and compares what they hold with what they should hold, both with
+//! pyca/cryptography;
+//! a program in `crates/*/tests/go/` checks the directory `vectors` beside it with Go's `sumdb/note` and `tlog`.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -42,10 +43,12 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
 pub(crate) fn check(shell: &Shell) -> Result<Tally> {
     let root = repository::root();
     let makers = find(&root, "tests/vectors", |name| name.starts_with("make_") && name.ends_with(".py"))?;
+    let checkers = find(&root, "tests/vectors", |name| name.starts_with("check") && name.ends_with(".py"))?;
     let verifiers = find(&root, "tests/go", |name| name == "go.mod")?;
     ensure!(!makers.is_empty(), "no make_*.py in crates/*/tests/vectors/");
     ensure!(!verifiers.is_empty(), "no go.mod in crates/*/tests/go/");
     repository::isolate(shell)?;
+    shell.set_var("PYTHONDONTWRITEBYTECODE", "1");
     let scratch = repository::target_dir().join("vectors");
     let mut tally = Tally::default();
 
@@ -54,8 +57,12 @@ pub(crate) fn check(shell: &Shell) -> Result<Tally> {
         for maker in &makers {
             tally += count(maker, remake(shell, &python, maker, &scratch.join("made")));
         }
+        for checker in &checkers {
+            tally += count(checker, cmd!(shell, "{python} {checker}").quiet().read().map_err(Into::into));
+        }
     } else {
         tally += skip("python3", &makers);
+        tally += skip("python3", &checkers);
     }
 
     if cmd!(shell, "go version").quiet().ignore_stdout().run().is_ok() {
@@ -74,6 +81,8 @@ fn skip(tool: &str, files: &[PathBuf]) -> Tally {
 }
 
 fn count(file: &Path, outcome: Result<String>) -> Tally {
+    let root = repository::root();
+    let file = file.strip_prefix(&root).unwrap_or(file);
     match outcome {
         Ok(says) => {
             println!("vectors: {}: {says}", file.display());
@@ -99,20 +108,25 @@ fn python(shell: &Shell, scratch: &Path) -> Result<PathBuf> {
     Ok(python)
 }
 
-/// Lets a maker write into an empty directory, and compares each file with the committed one.
+/// Lets a copy of a maker write beside itself in an empty directory, and compares each file with the committed one.
 fn remake(shell: &Shell, python: &Path, maker: &Path, scratch: &Path) -> Result<String> {
+    let committed = maker.parent().unwrap_or(Path::new("."));
+    let is_python = |file: &Path| file.extension().is_some_and(|extension| extension == "py");
     empty(scratch)?;
+    for file in shell.read_dir(committed)?.iter().filter(|file| is_python(file)) {
+        shell.copy_file(file, scratch)?;
+    }
     {
         let _back = shell.push_dir(scratch);
+        let maker = maker.file_name().unwrap_or_default();
         cmd!(shell, "{python} {maker}").ignore_stdout().quiet().run()?;
     }
-    let committed = maker.parent().unwrap_or(Path::new("."));
     let mut made = shell.read_dir(scratch)?;
+    made.retain(|file| file.is_file() && !is_python(file));
     made.sort();
     ensure!(!made.is_empty(), "it wrote nothing");
     for file in &made {
-        let name = file.file_name().unwrap_or_default();
-        let there = committed.join(name);
+        let there = committed.join(file.file_name().unwrap_or_default());
         if fs::read(&there).ok() != Some(fs::read(file)?) {
             bail!("{} differs from what the maker writes", there.display());
         }
