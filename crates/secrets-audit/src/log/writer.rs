@@ -237,6 +237,10 @@ fn check(line: &[u8], head: &Head, key: &VerifyingKey) -> Result<TreeHash, Reaso
     if entry.prev != head.last {
         return Err(Reason::BrokenChain);
     }
+    // Another spelling would be refused by every verifier from now on.
+    if entry.said.encode(entry.seq, &entry.prev) != payload {
+        return Err(Reason::NotCanonical);
+    }
     Ok(leaf_hash(payload))
 }
 

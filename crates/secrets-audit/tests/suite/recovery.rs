@@ -5,7 +5,9 @@ use std::io::Write as _;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::time::Duration;
 
-use secrets_audit::{AuditLog, Durability, Error, LogConfig, Reason, SigningKey, Warning};
+use secrets_audit::{
+    AuditLog, Durability, Error, LogConfig, Reason, SigningKey, TreeHash, Warning, leaf_hash, sign_line,
+};
 
 use super::sample::{Place, key, origin, place_with, read_of};
 
@@ -73,6 +75,34 @@ fn an_altered_line_beyond_the_head_stops_the_log() {
     let refused = place.open().unwrap_err();
     assert!(matches!(refused, Error::Damaged { seq: 2, reason: Reason::BadSignature }), "{refused:?}");
     assert_eq!(place.bytes(), bytes, "evidence must stay as it is");
+}
+
+#[test]
+fn signed_lines_beyond_the_head_must_continue_the_chain() {
+    let last = |place: &Place| {
+        leaf_hash(place.bytes().split(|byte| *byte == b'\t' || *byte == b'\n').nth(2).unwrap())
+    };
+    let place = place_with(2);
+    let prev = last(&place);
+    let continuing = read_of(9).to_payload(2, &prev).unwrap();
+    let spaced = [&b" "[..], &continuing].concat();
+    for (payload, expected) in [
+        (read_of(9).to_payload(2, &TreeHash::ZERO).unwrap(), Some(Reason::BrokenChain)),
+        (read_of(9).to_payload(3, &prev).unwrap(), Some(Reason::WrongSequence)),
+        (b"{}".to_vec(), Some(Reason::NotCanonical)),
+        (spaced, Some(Reason::NotCanonical)),
+        (continuing, None),
+    ] {
+        append_bytes(&place, &sign_line(&payload, &key()));
+        match (place.open(), expected) {
+            (Ok(log), None) => assert_eq!(log.size(), 3),
+            (Err(Error::Damaged { seq: 2, reason }), Some(expected)) => assert_eq!(reason, expected),
+            (other, _) => panic!("{other:?} instead of {expected:?}"),
+        }
+        let whole: Vec<u8> =
+            place.bytes().split_inclusive(|byte| *byte == b'\n').take(2).flatten().copied().collect();
+        fs::write(place.log(), whole).unwrap();
+    }
 }
 
 #[test]
