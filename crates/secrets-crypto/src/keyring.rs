@@ -87,9 +87,11 @@ impl Keyring {
     /// The longest tenant name, in bytes.
     pub const MAX_NAME_LEN: usize = 256;
     /// The most epochs, destroyed ones included.
-    pub const MAX_EPOCHS: usize = 1024;
+    pub const MAX_EPOCHS: usize = 256;
     /// The most tenant root keys, destroyed ones included.
-    pub const MAX_ROOTS: usize = 256;
+    pub const MAX_ROOTS: usize = 48;
+    /// The longest sealed keyring, in bytes: as text it still fits the smallest value of a backend, 25 KB.
+    pub const MAX_LEN: usize = codec::MAX_LEN;
 
     /// A new keyring with one epoch. `now_ms` is in milliseconds since 1970.
     ///

@@ -116,4 +116,4 @@ pub(super) const PAYLOAD_AT: usize = WRAPPED_AT + WRAPPED_KEY_LEN;
 /// The shortest envelope.
 const MIN_LEN: usize = PAYLOAD_AT + aead::sealed_len(payload::BUCKET);
 /// The longest envelope.
-const MAX_LEN: usize = PAYLOAD_AT + aead::sealed_len(payload::MAX_LEN);
+pub(super) const MAX_LEN: usize = PAYLOAD_AT + aead::sealed_len(payload::MAX_LEN);

@@ -3,6 +3,7 @@
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
+use crate::envelope::layout::MAX_LEN;
 use crate::{Error, Result};
 
 /// The text form of an envelope: `sev1:` and unpadded base64url.
@@ -21,6 +22,10 @@ pub fn to_text(envelope: &[u8]) -> String {
 /// [`Error::UnsupportedFormat`] for `sev2:` to `sev9:`; [`Error::Refused`].
 pub fn from_text(text: &str) -> Result<Vec<u8>> {
     if let Some(encoded) = text.strip_prefix(TEXT_PREFIX) {
+        // What is longer than every envelope is refused before it is copied.
+        if encoded.len() > MAX_LEN.div_ceil(3) * 4 {
+            return Err(Error::Refused);
+        }
         return URL_SAFE_NO_PAD.decode(encoded).map_err(|_| Error::Refused);
     }
     match text.as_bytes() {

@@ -189,7 +189,14 @@ const EPOCH_LEN: usize = 4 + 1 + 8 + Key::LEN;
 const FIXED_LEN: usize = 4 + 2 + 4 + 16 + 16 + 1 + 2 + 2 + 4;
 const MALFORMED: Error = Error::Malformed("the keyring");
 
-// Every length fits its field.
+/// The fullest keyring: every part at its longest.
+pub(super) const MAX_LEN: usize = FIXED_LEN
+    + Keyring::MAX_ROOTS * ROOT_LEN
+    + sealed_len(Keyring::MAX_NAME_LEN)
+    + sealed_len(2 * Key::LEN + 2 + Keyring::MAX_EPOCHS * EPOCH_LEN);
+
+// It fits where a service takes 25 KB of base64, and every length fits its field.
+const _: () = assert!(MAX_LEN.div_ceil(3) * 4 <= 25_000);
 const _: () = assert!(Keyring::MAX_ROOTS <= u16::MAX as usize);
 const _: () = assert!(Keyring::MAX_EPOCHS <= u16::MAX as usize);
 const _: () = assert!(sealed_len(Keyring::MAX_NAME_LEN) <= u16::MAX as usize);

@@ -58,6 +58,7 @@ fn the_largest_path_and_metadata_seal_and_one_byte_more_is_refused() {
     // Bytes longer than any envelope are refused before they are looked at.
     let endless = [sealed, vec![0; 1024]].concat();
     assert_eq!(Envelope::parse(&endless).err(), Some(Error::Refused));
+    assert_eq!(from_text(&to_text(&endless)), Err(Error::Refused));
 }
 
 #[test]

@@ -167,6 +167,26 @@ fn a_name_too_long_and_a_failing_source_of_randomness_make_no_keyring() {
 }
 
 #[test]
+fn the_fullest_keyring_has_its_stated_length_and_takes_no_more() {
+    let (mut rng, name) = (Counting(27), "n".repeat(Keyring::MAX_NAME_LEN));
+    let mut keyring = Keyring::create(SAFE, TENANT, &name, 0, Suite::Aes256Gcm, &mut rng).unwrap();
+    for _ in 1..Keyring::MAX_EPOCHS {
+        keyring.rotate(0, &mut rng).unwrap();
+    }
+    assert_eq!(keyring.rotate(0, &mut rng), Err(Error::Full("the keyring")));
+    let retired: Vec<u32> =
+        keyring.epochs().filter(|epoch| epoch.state == KeyState::DecryptOnly).map(|epoch| epoch.id).collect();
+    for id in &retired[1..Keyring::MAX_ROOTS] {
+        keyring.destroy_epoch(*id, &mut rng).unwrap();
+    }
+    let refused = keyring.destroy_epoch(retired[0], &mut rng);
+    assert_eq!(refused, Err(Error::Full("the keyring's list of tenant root keys")));
+    let sealed = keyring.seal(&root(), &mut rng).unwrap();
+    assert_eq!(sealed.len(), Keyring::MAX_LEN);
+    assert_eq!(Keyring::open(&sealed, &root(), SAFE, TENANT).unwrap().epochs().len(), Keyring::MAX_EPOCHS);
+}
+
+#[test]
 fn an_empty_path_has_no_object_id() {
     let keyring = keyring_of(24);
     assert!(matches!(keyring.object_id(""), Err(Error::InvalidInput(_))));

@@ -358,8 +358,12 @@ def keyring_cases():
     case("no-epochs", "opens", make(epochs=[]))
     case("empty-name", "opens", make(name=b""))
     case("longest-name", "opens", make(name=b"n" * 256))
-    case("content-of-two-chunks", "opens",
-         make(epochs=[sev1.epoch_row(i, 2, i, run(i & 255, 32)) for i in range(1, 401)]))
+    rows = [sev1.epoch_row(i, 2, i, run(i & 255, 32)) for i in range(1, 258)]
+    case("as-many-epochs-as-fit", "opens", make(epochs=rows[:256]))
+    case("one-epoch-too-many", "malformed", make(epochs=rows))
+    many = [wrapped(i, state=3) for i in range(6, 54)]
+    case("as-many-root-keys-as-fit", "opens", make(roots=[wrapped(5)] + many[:47]))
+    case("one-root-key-too-many", "malformed", make(roots=[wrapped(5)] + many))
 
     case("another-magic", "malformed", make(magic=b"SEVX"))
     case("newer-format", "unsupported", make(form=2))

@@ -302,7 +302,7 @@ def open_keyring(data, root, safe, tenant):
         need(data[10:26] == safe, "foreign-safe")
         need(data[26:42] == tenant, "foreign-tenant")
         suite, count = struct.unpack(">BH", data[42:45])
-        need(suite in AEADS and count <= 256, "malformed")
+        need(suite in AEADS and count <= 48, "malformed")
         roots, at, last = {}, 45, 0
         for _ in range(count):
             ident, state = struct.unpack(">IB", data[at:at + 5])
@@ -325,7 +325,7 @@ def open_keyring(data, root, safe, tenant):
         need(len(name) <= 256, "malformed")
         epochs, last = {}, 0
         count, = struct.unpack(">H", content[64:66])
-        need(count <= 1024 and len(content) == 66 + 45 * count, "malformed")
+        need(count <= 256 and len(content) == 66 + 45 * count, "malformed")
         for i in range(count):
             row = content[66 + 45 * i:66 + 45 * (i + 1)]
             ident, state, created = struct.unpack(">IBQ", row[:13])
