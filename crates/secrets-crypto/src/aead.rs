@@ -7,7 +7,7 @@
 //!
 //! The last chunk is shorter than 16 KiB, maybe empty: its length marks the end. The exact bytes are in
 //! `docs/spec/aead.md`. Use a context that says what the ciphertext is for, beginning with one of
-//! [`separation`](crate::separation).
+//! [`separation`].
 
 use aes_gcm::aead::{AeadInOut, Nonce, Tag};
 use aes_gcm::{Aes256Gcm, KeyInit};

@@ -19,6 +19,7 @@ fn every_length_around_a_chunk_round_trips() {
             let plaintext = vec![7; len];
             let sealed = seal(suite, &key, &[b"context\0"], &plaintext, &mut Counting(1)).unwrap();
             assert_eq!(sealed.len(), sealed_len(len));
+            assert_eq!(sealed.capacity(), sealed.len(), "it never grew, so no copy was left behind");
             assert_eq!(*open(suite, &key, &[b"context\0"], &sealed).unwrap(), plaintext);
         }
     }
