@@ -10,14 +10,22 @@ use xshell::{Shell, cmd};
 
 use crate::proof::Share;
 use crate::tally::Tally;
-use crate::{deny, fuzz, proof, repository, test, tidy, vectors};
+use crate::{deny, fuzz, new_backend, proof, repository, test, tidy, vectors};
+
+/// Which steps to run.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Arguments {
+    /// Only these, such as `clippy` or `deny`; without any, all
+    #[arg(value_parser = STEPS.map(|(name, _)| name))]
+    steps: Vec<String>,
+}
 
 /// The crates that others pick one by one, with any backend crate beside them.
 const STANDALONE: [&str; 4] = ["secrets-crypto", "secrets-backend", "secrets-audit", "secrets-policy"];
 
 type Step = (&'static str, fn(&Shell) -> Result<Tally>);
 
-const STEPS: [Step; 10] = [
+const STEPS: [Step; 11] = [
     ("fmt", |shell| passes(cmd!(shell, "cargo fmt --all --check").run())),
     ("tidy", |_| tidy::check()),
     ("deny", |shell| deny::check(shell)),
@@ -31,20 +39,22 @@ const STEPS: [Step; 10] = [
     }),
     ("test", |_| test::tests(None, None)),
     ("standalone", standalone),
+    ("template", |shell| new_backend::check(shell)),
     ("vectors", |shell| vectors::check(shell)),
-    ("proof, a tenth", |shell| proof::all(shell, Share::Tenth)),
-    ("fuzz, smoke", |shell| fuzz::smoke(shell)),
+    ("proof", |shell| proof::all(shell, Share::Tenth)),
+    ("fuzz", |shell| fuzz::smoke(shell)),
 ];
 
 /// Runs every step, prints what each took, and closes with the sum.
 ///
 /// # Errors
 /// A step that failed, or a skip where skips are forbidden.
-pub(crate) fn run() -> Result<()> {
+pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let shell = repository::shell()?;
     let mut total = Tally::default();
     let mut times: Vec<(&str, Duration, Tally)> = Vec::new();
-    for (name, step) in STEPS {
+    let chosen = |name: &str| arguments.steps.is_empty() || arguments.steps.iter().any(|step| step == name);
+    for (name, step) in STEPS.into_iter().filter(|(name, _)| chosen(name)) {
         println!("\n==> {name}");
         let started = Instant::now();
         // A later step runs even if an earlier one failed: one run shows all that is wrong.
@@ -57,9 +67,9 @@ pub(crate) fn run() -> Result<()> {
     }
     println!();
     for (name, time, tally) in &times {
-        println!("{name:<16} {:>6} s   {tally}", time.as_secs());
+        println!("{name:<12} {:>6} s   {tally}", time.as_secs());
     }
-    println!("{:<16} {:>6} s", "in all", times.iter().map(|(_, time, _)| time.as_secs()).sum::<u64>());
+    println!("{:<12} {:>6} s", "in all", times.iter().map(|(_, time, _)| time.as_secs()).sum::<u64>());
     total.close(repository::skips_are_failures())
 }
 

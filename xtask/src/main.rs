@@ -39,7 +39,7 @@ enum Task {
     /// Everyday tests: unit, property, vectors, conformance, command line, small samples of crashes and faults
     Test(test::Arguments),
     /// All that must hold before a change lands
-    Ci,
+    Ci(ci::Arguments),
     /// The full figures that the documentation claims
     Proof(proof::Arguments),
     /// Benchmarks, each beside its floor
@@ -59,7 +59,7 @@ enum Task {
 fn main() -> ExitCode {
     let outcome = match Arguments::parse().task {
         Task::Test(arguments) => test::run(&arguments),
-        Task::Ci => ci::run(),
+        Task::Ci(arguments) => ci::run(&arguments),
         Task::Proof(arguments) => proof::run(&arguments),
         Task::Bench(arguments) => bench::run(&arguments),
         Task::Tidy(arguments) => tidy::run(&arguments),

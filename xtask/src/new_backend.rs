@@ -8,7 +8,10 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
 
+use xshell::{Shell, cmd};
+
 use crate::repository;
+use crate::tally::{Reader, Tally};
 
 /// What the backend is called.
 #[derive(Debug, clap::Args)]
@@ -36,6 +39,42 @@ Next:
 5. cargo xtask tidy                       says what is still missing"
     );
     Ok(())
+}
+
+/// Makes a crate from the template in a scratch workspace, where it must compile and its conformance tests must fail.
+///
+/// # Errors
+/// When the crate cannot be made or does not compile.
+pub(crate) fn check(shell: &Shell) -> Result<Tally> {
+    let root = repository::root();
+    let scratch = repository::target_dir().join("xtask/template");
+    if scratch.exists() {
+        fs::remove_dir_all(&scratch)?;
+    }
+    for directory in ["crates/secrets-backend", "xtask/templates/backend"] {
+        copy_tree(&root.join(directory), &scratch.join(directory))?;
+    }
+    fs::copy(root.join("Cargo.lock"), scratch.join("Cargo.lock"))?;
+    let mut manifest: toml::Table = fs::read_to_string(root.join("Cargo.toml"))?.parse()?;
+    if let Some(workspace) = manifest.get_mut("workspace").and_then(toml::Value::as_table_mut) {
+        workspace.insert("members".to_owned(), vec!["crates/*"].into());
+    }
+    fs::write(scratch.join("Cargo.toml"), manifest.to_string())?;
+    make(&scratch, "example")?;
+
+    let target = repository::target_dir();
+    let _back = shell.push_dir(&scratch);
+    let test = ["test", "--quiet", "--package", "secrets-backend-example", "--target-dir"];
+    cmd!(shell, "cargo {test...} {target} --no-run").run()?;
+    let output =
+        cmd!(shell, "cargo {test...} {target} --test conformance").ignore_status().ignore_stderr().read()?;
+    let mut reader = Reader::default();
+    for line in output.lines() {
+        reader.line(line);
+    }
+    let (cases, _) = reader.finish();
+    println!("template: its conformance cases, unwritten: {cases}");
+    Ok(if cases.failed > cases.passed { Tally::PASS } else { Tally::FAIL })
 }
 
 /// Copies the template below `root` to `crates/secrets-backend-NAME`, and returns the files made.
@@ -77,6 +116,19 @@ fn copy(root: &Path, from: &Path, to: &Path, name: &str, made: &mut Vec<PathBuf>
     Ok(())
 }
 
+fn copy_tree(from: &Path, to: &Path) -> Result<()> {
+    fs::create_dir_all(to).with_context(|| format!("cannot make {}", to.display()))?;
+    for entry in fs::read_dir(from).with_context(|| format!("cannot read {}", from.display()))? {
+        let entry = entry?;
+        if entry.file_type()?.is_dir() {
+            copy_tree(&entry.path(), &to.join(entry.file_name()))?;
+        } else {
+            fs::copy(entry.path(), to.join(entry.file_name()))?;
+        }
+    }
+    Ok(())
+}
+
 /// Puts the name where the template has its placeholders: `__NAME__` as it is, `__Name__` for types.
 fn fill(text: &str, name: &str) -> String {
     let mut letters = name.chars();
@@ -101,7 +153,7 @@ mod tests {
     fn the_template_becomes_a_crate_of_the_given_name() {
         let root = scratch("new-backend");
         let template = root.join("xtask/templates/backend");
-        copy_tree(&repository::root().join("xtask/templates/backend"), &template);
+        copy_tree(&repository::root().join("xtask/templates/backend"), &template).unwrap();
         let made = make(&root, "etcd").unwrap();
         let home = root.join("crates/secrets-backend-etcd");
         let manifest = fs::read_to_string(home.join("Cargo.toml")).unwrap();
@@ -128,17 +180,5 @@ mod tests {
     #[test]
     fn placeholders_are_filled_in_both_forms() {
         assert_eq!(fill("__NAME__ is __Name__Backend", "etcd"), "etcd is EtcdBackend");
-    }
-
-    fn copy_tree(from: &Path, to: &Path) {
-        fs::create_dir_all(to).unwrap();
-        for entry in fs::read_dir(from).unwrap() {
-            let entry = entry.unwrap();
-            if entry.file_type().unwrap().is_dir() {
-                copy_tree(&entry.path(), &to.join(entry.file_name()));
-            } else {
-                fs::copy(entry.path(), to.join(entry.file_name())).unwrap();
-            }
-        }
     }
 }

@@ -12,17 +12,22 @@ pub(crate) fn of_xtask() -> BTreeSet<String> {
     crate::Arguments::command().get_subcommands().map(|command| command.get_name().to_owned()).collect()
 }
 
-/// The commands of `secrets`: the variants of the one `Subcommand` enum of secrets-cli that has a `Get`.
+/// The commands of `secrets`, from the `Subcommand` enums of secrets-cli: the variants of `Command`, and those of
+/// `AuditCommand` as `audit verify` and so on.
 ///
 /// They are read from the source, so that this check needs no build of the CLI.
 pub(crate) fn of_secrets(files: &Files) -> BTreeSet<String> {
-    files
-        .rust()
-        .filter(|(path, _)| path.starts_with("crates/secrets-cli/src/"))
-        .flat_map(|(_, text)| text.split("Subcommand").skip(1))
-        .map(variants)
-        .find(|commands| commands.contains("get"))
-        .unwrap_or_default()
+    let mut commands = BTreeSet::new();
+    for (_, text) in files.rust().filter(|(path, _)| path.starts_with("crates/secrets-cli/src/")) {
+        for item in text.split("Subcommand").skip(1) {
+            let Some((_, item)) = item.split_once("enum ") else { continue };
+            let name = item.split([' ', '{']).next().unwrap_or_default();
+            let Some(group) = name.strip_suffix("Command").map(kebab) else { continue };
+            commands
+                .extend(variants(item).into_iter().map(|word| format!("{group} {word}").trim().to_owned()));
+        }
+    }
+    commands
 }
 
 /// Commands in documents that do not exist.
@@ -31,8 +36,8 @@ pub(crate) fn check(files: &Files, xtask: &BTreeSet<String>, secrets: &BTreeSet<
     for (document, text) in files.documents() {
         for (number, command) in commands(text) {
             let known = match command.as_slice() {
-                ["cargo", "xtask", word, ..] => xtask.contains(*word),
-                ["cargo", "secrets", word, ..] | ["secrets", word, ..] => secrets.contains(*word),
+                ["cargo", "xtask", words @ ..] => is_known(xtask, words),
+                ["cargo", "secrets", words @ ..] | ["secrets", words @ ..] => is_known(secrets, words),
                 _ => true,
             };
             if !known {
@@ -44,6 +49,20 @@ pub(crate) fn check(files: &Files, xtask: &BTreeSet<String>, secrets: &BTreeSet<
         }
     }
     findings
+}
+
+/// Is the first word a command, and the second one of its own where it has any?
+fn is_known(known: &BTreeSet<String>, words: &[&str]) -> bool {
+    let Some(first) = words.first() else { return true };
+    let group = format!("{first} ");
+    let has_own = known.iter().any(|command| command.starts_with(&group));
+    let second = words.get(1).filter(|word| has_own && is_word(word));
+    known.contains(*first) && second.is_none_or(|word| known.contains(&format!("{group}{word}")))
+}
+
+fn is_word(word: &str) -> bool {
+    word.starts_with(|first: char| first.is_ascii_lowercase())
+        && word.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'-')
 }
 
 /// The commands of a document: quoted ones, and the lines of shell examples.
@@ -77,9 +96,7 @@ fn command(text: &str) -> Option<Vec<&str>> {
         ["cargo", "xtask" | "secrets", word, ..] | ["secrets", word, ..] => word,
         _ => return None,
     };
-    let named = word.starts_with(|first: char| first.is_ascii_lowercase())
-        && word.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'-');
-    named.then_some(words)
+    is_word(word).then_some(words)
 }
 
 /// The commands of the enum that follows in `text`: variants at its first level, and their aliases.
@@ -155,6 +172,8 @@ pub(crate) enum Command {
     #[command(visible_alias = \"ls\")]
     List(ListArguments),
     NewThing,
+    #[command(subcommand)]
+    Audit(AuditCommand),
 }
 
 enum Other { Unrelated }
@@ -164,7 +183,7 @@ enum Other { Unrelated }
     fn the_commands_are_read_from_the_source() {
         let files = Files::of(&[("crates/secrets-cli/src/arguments.rs", CLI)]);
         let found: Vec<_> = of_secrets(&files).into_iter().collect();
-        assert_eq!(found, ["get", "list", "ls", "new-thing", "set"]);
+        assert_eq!(found, ["audit", "audit verify", "get", "list", "ls", "new-thing", "set"]);
     }
 
     #[test]
@@ -174,6 +193,19 @@ enum Other { Unrelated }
         let files = Files::of(&[("docs/a.md", text)]);
         let found = check(&files, &of_xtask(), &BTreeSet::from(["get".to_owned()]));
         assert_eq!(found.len(), 4, "{found:?}");
+    }
+
+    #[test]
+    fn a_wrong_second_word_of_a_group_is_found() {
+        let files = Files::of(&[
+            ("crates/secrets-cli/src/arguments.rs", CLI),
+            (
+                "a.md",
+                "`secrets audit verify` `secrets audit dance` `secrets get dance` `secrets audit --json`\n",
+            ),
+        ]);
+        let found = check(&files, &of_xtask(), &of_secrets(&files));
+        assert_eq!(found.len(), 1, "{found:?}");
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use super::files::Files;
 
 /// Names of directories and files at the top of the repository by which a path in backquotes is recognised.
-const TOPS: [&str; 8] = ["crates/", "docs/", "xtask/", "fuzz/", "benches/", ".ci/", ".cargo/", "tests/"];
+const TOPS: [&str; 7] = ["crates/", "docs/", "xtask/", "fuzz/", "benches/", ".ci/", ".cargo/"];
 
 /// Links and quoted paths that lead nowhere.
 pub(crate) fn check_paths(files: &Files) -> Vec<String> {
