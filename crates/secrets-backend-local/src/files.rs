@@ -62,6 +62,8 @@ impl Home {
         })
     }
 
+    /// For an engine that opens its files by name.
+    #[cfg(feature = "sled")]
     pub(crate) fn path(&self) -> &Path {
         &self.path
     }

@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::os::unix::fs::FileExt as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 use secrets_backend::{Error, ErrorKind, SecretBackend as _};
@@ -162,7 +162,7 @@ async fn flipped_bytes_in_sled_never_panic_and_never_give_a_wrong_value() {
 }
 
 #[cfg(feature = "sled")]
-fn copies(directory: &Path) -> Vec<(PathBuf, Vec<u8>)> {
+fn copies(directory: &Path) -> Vec<(std::path::PathBuf, Vec<u8>)> {
     let mut found = Vec::new();
     for entry in fs::read_dir(directory).unwrap() {
         let path = entry.unwrap().path();
