@@ -1,5 +1,6 @@
 //! The safe: what an application calls.
 
+mod combined;
 mod open;
 mod views;
 
@@ -78,8 +79,10 @@ impl Safe {
     /// [`State`](crate::Error::State), [`File`](crate::Error::File).
     pub async fn open(places: &Places, options: Options, unlock: Unlock) -> Result<Self> {
         let places = places.clone();
-        let safe = blocking(move || open::open(places, options, &unlock)).await?;
-        safe.stack.replay_journal().await?;
+        let (safe, has_journal) = blocking(move || open::open(places, options, &unlock)).await?;
+        if has_journal {
+            safe.stack.replay_journal().await?;
+        }
         Ok(safe)
     }
 

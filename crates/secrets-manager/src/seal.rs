@@ -93,10 +93,15 @@ impl SealBackend {
 
     /// Raises marks; a failure is a warning, see [`SealBackend::remember`].
     async fn record(&self, marks: Vec<(ObjectId, Mark)>) {
-        let state = Arc::clone(&self.state);
-        if let Err(error) = blocking(move || state.record(&marks)).await {
+        if let Err(error) = self.try_record(marks).await {
             tracing::warn!(%error, "what was seen could not be noted; an older answer may pass unnoticed");
         }
+    }
+
+    /// Raises marks.
+    async fn try_record(&self, marks: Vec<(ObjectId, Mark)>) -> Result<()> {
+        let state = Arc::clone(&self.state);
+        blocking(move || state.record(&marks)).await.map_err(|error| self.state_error(&error))
     }
 
     fn error(&self, kind: ErrorKind, operation: Operation, path: &SecretPath) -> Error {
@@ -194,7 +199,7 @@ impl SecretBackend for SealBackend {
         }
         // Should this be cut short, what is half gone must not look like a rollback.
         let begun = Mark { kind: MarkKind::Purging, ..Mark::of(&current.stamp) };
-        self.record(vec![(self.tenant.object(path), begun)]).await;
+        self.try_record(vec![(self.tenant.object(path), begun)]).await?;
         self.inner.purge(path).await?;
         let gone = Current { stored: false, ..current };
         self.commit(self.after(path, Some(&gone), Content::tombstone())?).await

@@ -13,7 +13,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use getrandom::SysRng;
-use redb::{ReadableTable, TableDefinition, TableError, WriteTransaction};
+use redb::{ReadableTable, ReadableTableMetadata, TableDefinition, TableError, WriteTransaction};
 use secrets_crypto::{ObjectId, StateKey};
 
 use db::Db;
@@ -37,6 +37,14 @@ pub(crate) struct State {
     seen: Mutex<HashMap<ObjectId, Option<Mark>>>,
     /// Entries of the audit log, as its last append left it.
     audit: AtomicU64,
+}
+
+/// What is found when a safe is opened.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Survey {
+    pub(crate) heights: Heights,
+    /// Whether a bulk write was cut short, or still runs.
+    pub(crate) has_journal: bool,
 }
 
 /// What the whole installation has seen.
@@ -127,17 +135,24 @@ impl State {
         }
     }
 
-    /// What the installation as a whole has seen.
-    pub(crate) fn heights(&self) -> Result<Heights, StateError> {
-        let row = self.db.read(|transaction| match transaction.open_table(META) {
-            Ok(table) => Ok(table.get(HEIGHTS)?.map(|row| row.value().to_vec())),
-            Err(TableError::TableDoesNotExist(_)) => Ok(None),
-            Err(error) => Err(error.into()),
+    /// What the installation as a whole has seen, in one opening.
+    pub(crate) fn survey(&self) -> Result<Survey, StateError> {
+        let found = self.db.read(|transaction| {
+            let heights = match transaction.open_table(META) {
+                Ok(table) => table.get(HEIGHTS)?.map(|row| row.value().to_vec()),
+                Err(TableError::TableDoesNotExist(_)) => None,
+                Err(error) => return Err(error.into()),
+            };
+            let has_journal = match transaction.open_table(JOURNAL) {
+                Ok(table) => !table.is_empty()?,
+                Err(TableError::TableDoesNotExist(_)) => false,
+                Err(error) => return Err(error.into()),
+            };
+            Ok((heights, has_journal))
         })?;
-        match row.flatten() {
-            Some(row) => self.open_heights(&row),
-            None => Ok(Heights::default()),
-        }
+        let Some((heights, has_journal)) = found else { return Ok(Survey::default()) };
+        let heights = heights.map(|row| self.open_heights(&row)).transpose()?.unwrap_or_default();
+        Ok(Survey { heights, has_journal })
     }
 
     /// Notes that a header of this sequence has been seen or written.
@@ -247,3 +262,94 @@ fn into_redb(error: StateError) -> redb::Error {
 
 const HEIGHTS: &[u8] = b"heights";
 const SEEN_LIMIT: usize = 65_536;
+
+#[cfg(test)]
+mod tests {
+    use secrets_crypto::{RootKey, SafeId};
+
+    use super::*;
+
+    const OBJECT: ObjectId = ObjectId::from_bytes([7; 16]);
+
+    fn key() -> StateKey {
+        let safe = SafeId::from_bytes([1; 16]);
+        RootKey::generate(&mut SysRng).unwrap().state_key(&safe)
+    }
+
+    fn scratch() -> (tempfile::TempDir, PathBuf) {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("state.redb");
+        (directory, path)
+    }
+
+    fn live(version: u64) -> Mark {
+        Mark { kind: MarkKind::Live, version, term: 1, content_id: [9; 32] }
+    }
+
+    #[test]
+    fn a_mark_never_goes_back() {
+        let (_directory, path) = scratch();
+        let state = State::new(path, key(), Duration::from_secs(1));
+        assert_eq!(state.mark(OBJECT).unwrap(), None);
+        for version in [3, 5, 4] {
+            state.record(&[(OBJECT, live(version))]).unwrap();
+        }
+        assert_eq!(state.mark(OBJECT).unwrap(), Some(live(5)));
+        state.seen().clear();
+        assert_eq!(state.mark(OBJECT).unwrap(), Some(live(5)), "nor on disk");
+    }
+
+    #[test]
+    fn a_purge_that_was_begun_is_beyond_the_version_and_ended_by_the_next() {
+        let (_directory, path) = scratch();
+        let state = State::new(path, key(), Duration::from_secs(1));
+        let purging = Mark { kind: MarkKind::Purging, ..live(2) };
+        state.record(&[(OBJECT, purging), (OBJECT, live(2))]).unwrap();
+        assert_eq!(state.mark(OBJECT).unwrap(), Some(purging));
+        state.record(&[(OBJECT, live(3))]).unwrap();
+        assert_eq!(state.mark(OBJECT).unwrap(), Some(live(3)));
+    }
+
+    #[test]
+    fn rows_of_another_safe_are_damage() {
+        let (_directory, path) = scratch();
+        let wait = Duration::from_secs(1);
+        State::new(path.clone(), key(), wait).record(&[(OBJECT, live(1))]).unwrap();
+        let other = State::new(path, key(), wait);
+        assert!(matches!(other.mark(OBJECT), Err(StateError::Damaged(_))));
+        assert!(matches!(other.survey(), Err(StateError::Damaged(_))));
+    }
+
+    #[test]
+    fn a_newer_format_is_refused() {
+        let (_directory, path) = scratch();
+        let state = State::new(path, key(), Duration::from_secs(1));
+        let newer = [FORMAT + 1, 0, 0, 0, 0].into_iter().flat_map(u64::to_be_bytes).collect::<Vec<_>>();
+        let row = state.seal("meta", HEIGHTS, &newer).unwrap();
+        state
+            .db
+            .write(|transaction| {
+                transaction.open_table(META)?.insert(HEIGHTS, row.as_slice())?;
+                Ok(())
+            })
+            .unwrap();
+        assert!(matches!(state.survey(), Err(StateError::NewerFormat { found: 2, .. })));
+        assert!(state.record_header(4).is_err(), "and nothing is written over it");
+    }
+
+    #[test]
+    fn a_journal_is_found_until_it_is_closed() {
+        let (_directory, path) = scratch();
+        let state = State::new(path, key(), Duration::from_secs(1));
+        let row = JournalRow { path: "a/b".parse().unwrap(), replaces: Some(4), envelope: vec![1, 2, 3] };
+        let (first, second) = (OperationId([0; 16]), OperationId([255; 16]));
+        state.write_journal(first, &[row.clone(), row.clone()]).unwrap();
+        state.write_journal(second, std::slice::from_ref(&row)).unwrap();
+        assert!(state.survey().unwrap().has_journal);
+        state.close_journal(first, &[(OBJECT, live(5))]).unwrap();
+        assert_eq!(state.journal().unwrap().into_iter().collect::<Vec<_>>(), [(second, vec![row])]);
+        state.close_journal(second, &[]).unwrap();
+        assert!(!state.survey().unwrap().has_journal);
+        assert_eq!(state.mark(OBJECT).unwrap(), Some(live(5)));
+    }
+}

@@ -16,12 +16,13 @@ use crate::init::{DEFAULT_TENANT, boot, log_config, random_bytes};
 use crate::locks::Locks;
 use crate::recorder::{Caller, Recorder};
 use crate::stack::stack;
-use crate::state::State;
+use crate::state::{State, Survey};
 use crate::tenant::Tenant;
 use crate::unlock::Unlock;
 use crate::{Error, Places, Result};
 
-pub(super) fn open(places: Places, options: Options, unlock: &Unlock) -> Result<Safe> {
+/// Opens a safe; says whether its journal holds a bulk write that was cut short.
+pub(super) fn open(places: Places, options: Options, unlock: &Unlock) -> Result<(Safe, bool)> {
     if SecretPath::parse(&options.environment).is_err() || options.environment.contains('/') {
         return Err(Error::InvalidInput("an environment's name is one segment of a path".to_owned()));
     }
@@ -42,7 +43,7 @@ pub(super) fn open(places: Places, options: Options, unlock: &Unlock) -> Result<
     };
     let state =
         State::new(places.state_db(), unlocked.root.state_key(&unlocked.header.safe_id()), options.lock_wait);
-    check_heights(&places, &state, &unlocked.header, &log)?;
+    let has_journal = check_survey(&places, &state, &unlocked.header, &log)?;
     let keyring = open_keyring(&places, unlocked.header.safe_id(), &unlocked.root)?;
     let keyring = keyring.with_suite(options.suite);
     let tenant = Tenant { keyring, environment: options.environment, writer: installation };
@@ -55,7 +56,7 @@ pub(super) fn open(places: Places, options: Options, unlock: &Unlock) -> Result<
     };
     let locks = Arc::new(Locks::new(places.locks(), options.lock_wait));
     let stack = stack(options.backend, recorder, locks, options.deadline);
-    Ok(Safe { stack: Arc::new(stack), places })
+    Ok((Safe { stack: Arc::new(stack), places }, has_journal))
 }
 
 /// The log of this installation, and its id: the one whose public key the header lists.
@@ -87,9 +88,9 @@ fn record_refusal(log: &AuditLog, caller: &Caller, boot: Token) -> Result<()> {
     Ok(())
 }
 
-/// Refuses a header or an audit log older than this installation has seen.
-fn check_heights(places: &Places, state: &State, header: &Header, log: &AuditLog) -> Result<()> {
-    let seen = state.heights()?;
+/// Refuses a header or an audit log older than this installation has seen; says whether there is a journal.
+fn check_survey(places: &Places, state: &State, header: &Header, log: &AuditLog) -> Result<bool> {
+    let Survey { heights: seen, has_journal } = state.survey()?;
     if header.sequence() < seen.header {
         let (path, found) = (places.header(), header.sequence());
         return Err(Error::OldHeader { path, found, seen: seen.header });
@@ -101,7 +102,7 @@ fn check_heights(places: &Places, state: &State, header: &Header, log: &AuditLog
     if header.sequence() > seen.header {
         state.record_header(header.sequence())?;
     }
-    Ok(())
+    Ok(has_journal)
 }
 
 /// The keyring of the default tenant. One that does not open under this root key is left over from an
