@@ -300,6 +300,7 @@ impl Version {
 }
 
 #[cfg(test)]
+#[allow(clippy::disallowed_methods, reason = "`#[tokio::test]` expands to a runtime of the test's own")]
 mod tests {
     use super::*;
 

@@ -1,11 +1,13 @@
 //! The conformance suite over the reference backend, whole and with each capability taken away, and over
 //! every wrapper.
 
+#![allow(clippy::disallowed_methods, reason = "`#[tokio::test]` expands to a runtime of the test's own")]
+
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use secrets_backend::conformance::{Case, Target, cases};
+use secrets_backend::conformance::{CASES, Case, Target, cases};
 use secrets_backend::{
     Capabilities, Error, ErrorKind, LimitBackend, MemoryBackend, MemoryConfig, Metrics, MetricsBackend,
     NewSecret, Operation, Page, PageToken, PrefixBackend, PutMode, Result, RetryBackend, RetryConfig, Secret,
@@ -300,4 +302,13 @@ wants_its_fault! {
         a_malformed_reply_is_a_typed_error on Failing::always(ErrorKind::NotFound),
     a_damaged_reply_does_not_pass_for_a_bug:
         an_oversized_reply_is_a_typed_error on Failing::always(ErrorKind::Unexpected),
+}
+
+#[test]
+fn the_guide_names_every_case_in_the_order_of_the_list() {
+    let guide = include_str!("../../../docs/adding-a-backend.md");
+    let rows = guide.lines().filter_map(|line| line.strip_prefix("| `")?.split_once("` | "));
+    let named: Vec<&str> =
+        rows.map(|(name, _)| name).filter(|name| CASES.iter().any(|case| case.name == *name)).collect();
+    assert_eq!(named, CASES.iter().map(|case| case.name).collect::<Vec<_>>());
 }

@@ -3,6 +3,9 @@
 //! Every mutation is a memory with one thing wrong. The test requires that its case fails on the mutant and
 //! passes on the same backend without the fault, so a case that always fails would not do.
 
+#![allow(clippy::unwrap_used, reason = "the helpers of tests are tests")]
+#![allow(clippy::disallowed_methods, reason = "`#[tokio::test]` expands to a runtime of the test's own")]
+
 use std::fmt;
 use std::sync::Mutex;
 

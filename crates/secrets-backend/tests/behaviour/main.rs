@@ -1,5 +1,8 @@
 //! What wrappers and helpers do when the backend below them fails, in virtual time.
 
+#![allow(clippy::unwrap_used, reason = "the helpers of tests are tests")]
+#![allow(clippy::disallowed_methods, reason = "`#[tokio::test]` expands to a runtime of the test's own")]
+
 mod ext;
 mod faulty;
 mod limit;
