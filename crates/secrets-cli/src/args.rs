@@ -13,14 +13,17 @@ mod secret;
 mod usage;
 pub use safe::{AuditCommand, ConfigCommand, InitArgs, KdfChoice, KeyCommand, SlotKind, TrustArgs};
 pub use secret::{
-    DeleteArgs, DescribeArgs, Field, GetArgs, HistoryArgs, ListArgs, MetadataArgs, PathsArgs, RollbackArgs, SetArgs, TagArgs,
+    DeleteArgs, DescribeArgs, Field, GetArgs, HistoryArgs, ListArgs, MetadataArgs, PathsArgs, RollbackArgs,
+    SetArgs, TagArgs,
 };
 pub use usage::{ExportArgs, ExportFormat, IfMissing, ImportArgs, ImportFormat, Keys, RunArgs};
 
 /// An encrypted, audited safe for secrets.
 #[derive(Debug, Parser)]
 #[command(name = "secrets", version, about, max_term_width = 100, subcommand_required = false)]
-#[command(after_help = "Exit codes: `secrets --exit-codes`. First steps: `secrets set app/api-key`, then `secrets get app/api-key`.")]
+#[command(
+    after_help = "Exit codes: `secrets --exit-codes`. First steps: `secrets set app/api-key`, then `secrets get app/api-key`."
+)]
 #[non_exhaustive]
 pub struct Cli {
     /// Flags that every command takes.
@@ -189,7 +192,8 @@ mod tests {
 
     #[test]
     fn run_takes_everything_after_the_dashes_as_the_program() {
-        let cli = parse(["secrets", "run", "--only", "a", "--", "env", "-n", "--json"].map(OsString::from)).unwrap();
+        let cli = parse(["secrets", "run", "--only", "a", "--", "env", "-n", "--json"].map(OsString::from))
+            .unwrap();
         let Some(Command::Run(run)) = cli.command else { panic!("not run") };
         assert_eq!(run.program, ["env", "-n", "--json"]);
         assert!(!cli.global.dry_run);

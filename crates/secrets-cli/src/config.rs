@@ -122,7 +122,12 @@ fn overrides(global: &Global, environment: &Environment) -> Vec<(&'static str, S
         ("tenant", "--tenant", global.tenant.clone(), "SECRETS_TENANT"),
         ("backend", "--backend", global.backend.clone(), "SECRETS_BACKEND"),
         ("key_file", "--key-file", global.key_file.clone().map(path), "SECRETS_KEY_FILE"),
-        ("passphrase_file", "--passphrase-file", global.passphrase_file.clone().map(path), "SECRETS_PASSPHRASE_FILE"),
+        (
+            "passphrase_file",
+            "--passphrase-file",
+            global.passphrase_file.clone().map(path),
+            "SECRETS_PASSPHRASE_FILE",
+        ),
     ] {
         if let Some(value) = typed {
             found.push((name, value, flag.to_owned()));

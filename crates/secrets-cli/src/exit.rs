@@ -1,6 +1,10 @@
 //! Exit codes: a stable contract with scripts.
 
 use secrets_backend::ErrorKind;
+use secrets_manager::{Error, FileError, LockError, Places, StateError};
+
+use crate::failure::Failure;
+use crate::hints;
 
 /// Done.
 pub const DONE: u8 = 0;
@@ -55,6 +59,83 @@ pub fn of_kind(kind: ErrorKind) -> u8 {
     }
 }
 
+/// The code of a library error.
+#[must_use]
+pub fn of(error: &Error, places: &Places) -> u8 {
+    match error {
+        Error::Backend(error) => of_kind(error.kind()),
+        Error::Audit(_) | Error::ShortLog { .. } => AUDIT,
+        Error::NoSafe(_) => NOT_FOUND,
+        Error::SafeExists(_) => CONFLICT,
+        Error::WrongSecret { .. } | Error::KeyFile { .. } | Error::UnknownInstallation(_) => LOCKED,
+        Error::Header { .. } | Error::Keyring { .. } => TAMPERED,
+        Error::OldHeader { .. } => STALE,
+        Error::Slot(_) | Error::InvalidInput(_) => USAGE,
+        Error::State(error) => match error {
+            StateError::File(error) => of_file(error, places),
+            StateError::Held { .. } => UNAVAILABLE,
+            StateError::Damaged(_) => TAMPERED,
+            _ => OTHER,
+        },
+        Error::File(error) => of_file(error, places),
+        Error::Lock(LockError::File(error)) => of_file(error, places),
+        Error::Lock(_) => UNAVAILABLE,
+        // `Random`, and errors that are younger than this table.
+        _ => OTHER,
+    }
+}
+
+/// A library error with its code and what to try next.
+#[must_use]
+pub fn failure(error: Error, places: &Places) -> Failure {
+    let code = of(&error, places);
+    let hint = match &error {
+        Error::Backend(error) => hints::of_kind(error.kind()),
+        Error::Audit(_) | Error::ShortLog { .. } => hints::of_kind(ErrorKind::AuditUnavailable),
+        Error::WrongSecret { .. } => Some("another key file (--key-file) or the recovery phrase"),
+        Error::KeyFile { .. } => {
+            Some("the key file that `secrets init` made, or a backup of it, with --key-file")
+        }
+        Error::Header { .. } => Some("put a backup of the header back"),
+        Error::SafeExists(_) => Some("`secrets status` shows it; SECRETS_HOME names another place"),
+        Error::OldHeader { .. } => {
+            Some("put the newer header back: a slot that was removed could open the old one")
+        }
+        _ if code == AUDIT => hints::of_kind(ErrorKind::AuditUnavailable),
+        _ => None,
+    };
+    let failure = match error {
+        // A backend's own line says it all; its cause is for -v.
+        Error::Backend(error) => {
+            tracing::debug!(?error, "backend");
+            Failure::new(code, error.to_string())
+        }
+        error => Failure::new(code, error.to_string()),
+    };
+    match hint {
+        Some(hint) => failure.hint(hint),
+        None => failure,
+    }
+}
+
+/// A file of the audit log that cannot be used means that nothing can be recorded; others are a matter of
+/// this machine's set-up.
+fn of_file(error: &FileError, places: &Places) -> u8 {
+    let path = match error {
+        FileError::Io { path, .. }
+        | FileError::Symlink(path)
+        | FileError::ForeignOwner { path, .. }
+        | FileError::Accessible { path, .. }
+        | FileError::TooLarge { path, .. } => path,
+        _ => return OTHER,
+    };
+    match error {
+        _ if path.starts_with(&places.state) => AUDIT,
+        FileError::Io { .. } => OTHER,
+        _ => CONFIG,
+    }
+}
+
 /// What `secrets --exit-codes` prints, in order.
 pub const TABLE: &[(u8, &str)] = &[
     (DONE, "done"),
@@ -80,9 +161,14 @@ mod tests {
 
     #[test]
     fn the_four_answers_that_must_stay_apart_have_four_codes() {
-        let codes =
-            [ErrorKind::NotFound, ErrorKind::PermissionDenied, ErrorKind::Unavailable, ErrorKind::Tampered, ErrorKind::Stale]
-                .map(of_kind);
+        let codes = [
+            ErrorKind::NotFound,
+            ErrorKind::PermissionDenied,
+            ErrorKind::Unavailable,
+            ErrorKind::Tampered,
+            ErrorKind::Stale,
+        ]
+        .map(of_kind);
         assert_eq!(codes, [10, 12, 16, 11, 18]);
     }
 

@@ -11,7 +11,9 @@ pub fn nearest<'a>(typed: &str, candidates: impl IntoIterator<Item = &'a str>) -
     candidates
         .into_iter()
         .map(|candidate| (strsim::damerau_levenshtein(&typed, candidate), candidate))
-        .filter(|(distance, candidate)| *distance > 0 && *distance <= 1 + candidate.len().max(typed.len()) / 5)
+        .filter(|(distance, candidate)| {
+            *distance > 0 && *distance <= 1 + candidate.len().max(typed.len()) / 5
+        })
         .min_by_key(|(distance, _)| *distance)
         .map(|(_, candidate)| candidate)
 }
@@ -20,7 +22,9 @@ pub fn nearest<'a>(typed: &str, candidates: impl IntoIterator<Item = &'a str>) -
 #[must_use]
 pub fn of_kind(kind: ErrorKind) -> Option<&'static str> {
     Some(match kind {
-        ErrorKind::NotFound => "`secrets list` shows what is there, `secrets list --deleted` also what was deleted",
+        ErrorKind::NotFound => {
+            "`secrets list` shows what is there, `secrets list --deleted` also what was deleted"
+        }
         ErrorKind::AlreadyExists => "leave out --create to write a new version",
         ErrorKind::Conflict => "look at `secrets history`, then try again with the present version",
         ErrorKind::Tampered => {

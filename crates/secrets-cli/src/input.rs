@@ -55,9 +55,8 @@ pub fn value(args: &SetArgs, terminal: Terminal) -> Result<(SecretBytes, Origin)
 /// # Errors
 /// Exit 2 where it cannot be read or is over [`MAX_LEN`].
 pub fn file(path: &Path) -> Result<SecretBytes, Failure> {
-    let cannot = |source: io::Error| {
-        Failure::usage(format!("{} cannot be read", path.display())).caused_by(source)
-    };
+    let cannot =
+        |source: io::Error| Failure::usage(format!("{} cannot be read", path.display())).caused_by(source);
     let file = File::open(path).map_err(cannot)?;
     if file.metadata().map_err(cannot)?.is_dir() {
         return Err(Failure::usage(format!("{} is a directory", path.display())));

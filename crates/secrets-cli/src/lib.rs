@@ -2,16 +2,20 @@
 #![doc = include_str!("../README.md")]
 
 pub mod args;
+pub mod commands;
 pub mod config;
 pub mod environment;
 pub mod exit;
 pub mod failure;
 pub mod formats;
+pub mod harden;
 pub mod hints;
 pub mod input;
+mod logging;
 pub mod metadata;
 pub mod names;
 pub mod output;
 pub mod places;
+pub mod process;
 pub mod prompt;
 pub mod trust;

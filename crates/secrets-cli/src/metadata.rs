@@ -30,9 +30,10 @@ impl Change {
         set.owner.clone_from(&args.owner);
         set.expires = args.expires.as_deref().map(|text| time(text, now)).transpose()?;
         set.rotation = match args.rotate_every.as_deref() {
-            Some(text) => Some(RotationPolicy::every_days(days(text).ok_or_else(|| {
-                Failure::usage("--rotate-every takes days, 1 to 36500, such as 90d")
-            })?)),
+            Some(text) => Some(RotationPolicy::every_days(
+                days(text)
+                    .ok_or_else(|| Failure::usage("--rotate-every takes days, 1 to 36500, such as 90d"))?,
+            )),
             None => None,
         };
         Ok(Self { set, ..Self::default() })
@@ -67,7 +68,8 @@ impl Change {
         for name in &self.untag {
             metadata.tags.remove(name);
         }
-        let Metadata { description, tags, classification, content_type, owner, expires, rotation, .. } = self.set.clone();
+        let Metadata { description, tags, classification, content_type, owner, expires, rotation, .. } =
+            self.set.clone();
         metadata.tags.extend(tags);
         set(&mut metadata.description, description);
         set(&mut metadata.classification, classification);
@@ -96,7 +98,8 @@ fn tags(typed: &[String]) -> Result<BTreeMap<String, String>, Failure> {
 
 /// A date (midnight, UTC), an RFC 3339 time, or so many days from now.
 fn time(text: &str, now: Timestamp) -> Result<Timestamp, Failure> {
-    let wrong = || Failure::usage("--expires takes 2027-01-31, 2027-01-31T12:00:00Z, or days from now such as 90d");
+    let wrong =
+        || Failure::usage("--expires takes 2027-01-31, 2027-01-31T12:00:00Z, or days from now such as 90d");
     if let Some(days) = days(text) {
         return Ok(Timestamp::from_millis(now.as_millis() + u64::from(days) * DAY_MS));
     }
@@ -112,7 +115,10 @@ fn time(text: &str, now: Timestamp) -> Result<Timestamp, Failure> {
 
 fn days(text: &str) -> Option<u32> {
     let digits = text.strip_suffix('d')?;
-    digits.parse().ok().filter(|days| (1..=36_500).contains(days) && digits.bytes().all(|byte| byte.is_ascii_digit()))
+    digits
+        .parse()
+        .ok()
+        .filter(|days| (1..=36_500).contains(days) && digits.bytes().all(|byte| byte.is_ascii_digit()))
 }
 
 const DAY_MS: u64 = 24 * 60 * 60 * 1000;
@@ -149,10 +155,17 @@ mod tests {
         metadata.tags = [("a".to_owned(), "1".to_owned()), ("b".to_owned(), "2".to_owned())].into();
         metadata.owner = Some("ann".into());
         metadata.description = Some("old".into());
-        let args = MetadataArgs { tags: vec!["c=x=y".into()], description: Some("new".into()), ..MetadataArgs::default() };
+        let args = MetadataArgs {
+            tags: vec!["c=x=y".into()],
+            description: Some("new".into()),
+            ..MetadataArgs::default()
+        };
         let change = Change::parse(&args, NOW).unwrap().removing(vec!["a".into()], vec![Field::Owner]);
         change.apply(&mut metadata);
-        assert_eq!(metadata.tags, [("b".to_owned(), "2".to_owned()), ("c".to_owned(), "x=y".to_owned())].into());
+        assert_eq!(
+            metadata.tags,
+            [("b".to_owned(), "2".to_owned()), ("c".to_owned(), "x=y".to_owned())].into()
+        );
         assert_eq!((metadata.owner, metadata.description.as_deref()), (None, Some("new")));
         assert!(Change::parse(&MetadataArgs::default(), NOW).unwrap().is_empty());
     }

@@ -12,7 +12,8 @@ use crate::failure::Failure;
 /// # Errors
 /// Exit 2 with the broken rule; the text itself, which may be a value in the wrong place, is not repeated.
 pub fn path(typed: &OsStr) -> Result<SecretPath, Failure> {
-    let text = typed.to_str().ok_or_else(|| Failure::usage("this is not a path: a path is not UTF-8 text"))?;
+    let text =
+        typed.to_str().ok_or_else(|| Failure::usage("this is not a path: a path is not UTF-8 text"))?;
     SecretPath::parse(text).map_err(|invalid| Failure::usage(format!("this is not a path: {invalid}")))
 }
 
@@ -78,8 +79,20 @@ mod tests {
     #[test]
     fn hostile_paths_are_refused_and_never_repeated() {
         for typed in [
-            &b""[..], b"../../etc/passwd", b"%2e%2e", b"-x", b"a//b", b"_secrets/safe", b"a\nb", b"a\tb", b"a\0b",
-            b"\xff\xfe", "a/\u{1f511}".as_bytes(), b"\x1b[2Jx", "a\u{202e}b".as_bytes(), &[b'a'; 10_240],
+            &b""[..],
+            b"../../etc/passwd",
+            b"%2e%2e",
+            b"-x",
+            b"a//b",
+            b"_secrets/safe",
+            b"a\nb",
+            b"a\tb",
+            b"a\0b",
+            b"\xff\xfe",
+            "a/\u{1f511}".as_bytes(),
+            b"\x1b[2Jx",
+            "a\u{202e}b".as_bytes(),
+            &[b'a'; 10_240],
         ] {
             let failure = path(OsStr::from_bytes(typed)).unwrap_err();
             assert_eq!(failure.code(), crate::exit::USAGE);

@@ -60,7 +60,8 @@ pub fn data(format: OutputFormat, fields: Value, table: impl FnOnce() -> Table) 
         }
         OutputFormat::Yaml => {
             let text = serde_saphyr::to_string(&document(fields)).map(Zeroizing::new);
-            let text = text.map_err(|source| Failure::other("this cannot be written as YAML").caused_by(source))?;
+            let text =
+                text.map_err(|source| Failure::other("this cannot be written as YAML").caused_by(source))?;
             bytes(text.as_bytes())
         }
     }
@@ -89,7 +90,8 @@ impl Table {
 
     /// Adds a row. Control characters in it are replaced.
     pub fn row<I: IntoIterator<Item = String>>(&mut self, cells: I) {
-        let clean = |cell: String| cell.chars().map(|c| if is_hostile(c) || c == '\n' { '?' } else { c }).collect();
+        let clean =
+            |cell: String| cell.chars().map(|c| if is_hostile(c) || c == '\n' { '?' } else { c }).collect();
         self.rows.push(cells.into_iter().map(clean).collect());
     }
 }
@@ -103,7 +105,9 @@ impl std::fmt::Display for Table {
         let rows: Vec<&Vec<String>> =
             std::iter::once(&header).filter(|header| !header.is_empty()).chain(&self.rows).collect();
         let columns = rows.iter().map(|row| row.len()).max().unwrap_or(0);
-        let width = |column: usize| rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count()).max();
+        let width = |column: usize| {
+            rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count()).max()
+        };
         let widths: Vec<usize> = (0..columns).map(|column| width(column).unwrap_or(0)).collect();
         for row in rows {
             let mut text = String::new();

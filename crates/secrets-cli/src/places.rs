@@ -32,7 +32,11 @@ impl Places {
             let home = std::path::absolute(&home).map_err(|source| {
                 Failure::config("SECRETS_HOME cannot be made an absolute path").caused_by(source)
             })?;
-            return Ok(Self { config: home.join("config"), data: home.join("data"), state: home.join("state") });
+            return Ok(Self {
+                config: home.join("config"),
+                data: home.join("data"),
+                state: home.join("state"),
+            });
         }
         let xdg = |variable: &str, below_home: &str| {
             let named = environment.path(variable).filter(|path| path.is_absolute());
@@ -78,7 +82,10 @@ impl Places {
     #[must_use]
     pub fn key_lies_with_data(&self, key_file: &Path) -> bool {
         key_file.starts_with(&self.data)
-            || self.data.parent().is_some_and(|home| self.config.parent() == Some(home) && key_file.starts_with(home))
+            || self
+                .data
+                .parent()
+                .is_some_and(|home| self.config.parent() == Some(home) && key_file.starts_with(home))
     }
 }
 
@@ -102,7 +109,8 @@ mod tests {
     #[test]
     fn xdg_directories_win_over_home_and_relative_ones_are_ignored() {
         let places =
-            Places::find(&environment(&[("HOME", "/h"), ("XDG_DATA_HOME", "/d"), ("XDG_STATE_HOME", "rel")])).unwrap();
+            Places::find(&environment(&[("HOME", "/h"), ("XDG_DATA_HOME", "/d"), ("XDG_STATE_HOME", "rel")]))
+                .unwrap();
         assert_eq!(places.config, Path::new("/h/.config/secrets"));
         assert_eq!(places.data, Path::new("/d/secrets"));
         assert_eq!(places.state, Path::new("/h/.local/state/secrets"));

@@ -49,7 +49,8 @@ impl Trust {
             Err(error) => return Err(cannot(path, "cannot be read").caused_by(error)),
         };
         toml::from_str(&text).map_err(|error| {
-            cannot(path, &format!("is damaged: {}", error.message())).hint("remove it, then run `secrets trust` again")
+            cannot(path, &format!("is damaged: {}", error.message()))
+                .hint("remove it, then run `secrets trust` again")
         })
     }
 
@@ -58,12 +59,14 @@ impl Trust {
     /// # Errors
     /// Exit 3 where it cannot be written.
     pub fn write(&self, path: &Path) -> Result<(), Failure> {
-        let text = toml::to_string(self).map_err(|error| cannot(path, "cannot be written").caused_by(error))?;
+        let text =
+            toml::to_string(self).map_err(|error| cannot(path, "cannot be written").caused_by(error))?;
         let directory = path.parent().unwrap_or_else(|| Path::new("/"));
         let fresh = directory.join(format!(".trust.{}", std::process::id()));
         let write = || {
             fs::DirBuilder::new().recursive(true).mode(0o700).create(directory)?;
-            let mut file = fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&fresh)?;
+            let mut file =
+                fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&fresh)?;
             file.write_all(text.as_bytes())?;
             file.sync_all()?;
             fs::rename(&fresh, path)
@@ -107,12 +110,9 @@ pub fn check_harmless(layer: &Layer) -> Result<(), Failure> {
         .or_else(|| substitute::first(&layer.value).map(|setting| format!("${{}} in {setting}")));
     match needs_trust {
         None => Ok(()),
-        Some(setting) => {
-            Err(layer.fault(format!("this project file is not trusted, and it sets `{setting}`")).hint(format!(
-                "read it; if you trust it, run `secrets trust {}`",
-                layer.path.display()
-            )))
-        }
+        Some(setting) => Err(layer
+            .fault(format!("this project file is not trusted, and it sets `{setting}`"))
+            .hint(format!("read it; if you trust it, run `secrets trust {}`", layer.path.display()))),
     }
 }
 
@@ -122,7 +122,10 @@ fn generates(layer: &Layer) -> Option<String> {
     let harmless = |key: &String| key == "path" || key == "required";
     secrets.iter().find_map(|(name, one)| {
         let other = one.as_object()?.keys().find(|key| !harmless(key))?;
-        let plain_bytes = other == "generate" && one[other].as_object().is_some_and(|table| table.keys().all(|key| key == "kind" || key == "bytes"));
+        let plain_bytes = other == "generate"
+            && one[other]
+                .as_object()
+                .is_some_and(|table| table.keys().all(|key| key == "kind" || key == "bytes"));
         (!plain_bytes).then(|| format!("secrets.{name}.{other}"))
     })
 }

@@ -60,9 +60,12 @@ pub enum AuditCommand {
         /// Check this log instead of the safe's own
         #[arg(long, value_name = "FILE", requires = "public_key")]
         log: Option<PathBuf>,
-        /// The public key to check against, in hexadecimal
+        /// The public key to check against: 64 hexadecimal digits, or as `audit export` writes it
         #[arg(long, value_name = "KEY")]
         public_key: Option<String>,
+        /// A signed checkpoint that the log has to continue
+        #[arg(long, value_name = "FILE")]
+        checkpoint: Option<PathBuf>,
         /// How to print.
         #[command(flatten)]
         output: OutputArgs,

@@ -62,6 +62,16 @@ pub fn find(places: &Places, named: Option<&Path>, directory: &Path) -> Result<V
     }
     let mut layers = Vec::new();
     layers.extend(read(&places.user_config(), Kind::User)?);
+    layers.extend(project(directory)?);
+    Ok(layers)
+}
+
+/// The nearest project's file and its local one, found by walking up from `directory`.
+///
+/// # Errors
+/// As [`find`].
+pub fn project(directory: &Path) -> Result<Vec<Layer>, Failure> {
+    let mut layers = Vec::new();
     for above in directory.ancestors() {
         let project = one_of(above, "secrets", Kind::Project)?;
         let local = one_of(above, "secrets.local", Kind::Local)?;
@@ -121,9 +131,11 @@ pub fn parse(text: &str, path: &Path) -> Result<Value, String> {
         if text.lines().all(|line| line.trim().is_empty() || line.trim_start().starts_with('#')) {
             return Ok(Value::Object(serde_json::Map::new()));
         }
-        serde_saphyr::from_str_with_options::<Value>(text, options).map_err(|error| match error.location() {
-            Some(place) => format!("line {}: this is not well-formed YAML", place.line()),
-            None => "this is not well-formed YAML".to_owned(),
+        serde_saphyr::from_str_with_options::<Value>(text, options).map_err(|error| {
+            match error.location() {
+                Some(place) => format!("line {}: this is not well-formed YAML", place.line()),
+                None => "this is not well-formed YAML".to_owned(),
+            }
         })?
     } else {
         let table: toml::Table = text.parse().map_err(|error: toml::de::Error| {

@@ -8,8 +8,18 @@ use crate::hints;
 
 /// Settings of the whole file.
 pub const TOP: &[&str] = &[
-    "environment", "tenant", "backend", "key_file", "passphrase_file", "engine", "keep_versions", "lock_wait", "passphrase",
-    "backends", "environments", "secrets",
+    "environment",
+    "tenant",
+    "backend",
+    "key_file",
+    "passphrase_file",
+    "engine",
+    "keep_versions",
+    "lock_wait",
+    "passphrase",
+    "backends",
+    "environments",
+    "secrets",
 ];
 const PASSPHRASE: &[&str] = &["kdf", "memory", "time", "lanes", "iterations"];
 const ENVIRONMENT: &[&str] = &["primary"];
@@ -19,8 +29,8 @@ const GENERATE: &[&str] = &["kind", "bytes"];
 /// Settings of the same schema that this version does not have yet. They are no spelling mistakes, and in a
 /// project file each of them needs trust.
 const LATER: &[&str] = &[
-    "ack", "agent", "audit", "backup", "command", "commands", "failover", "hooks", "names", "policy", "rotation", "seal",
-    "webhook", "webhooks",
+    "ack", "agent", "audit", "backup", "command", "commands", "failover", "hooks", "names", "policy",
+    "rotation", "seal", "webhook", "webhooks",
 ];
 
 /// Refuses names that are in no version's schema.

@@ -189,24 +189,38 @@ impl Settings {
         for (name, backend) in &self.backends {
             if backend.kind != LOCAL {
                 return Err(Failure::config(format!(
-                    "`backends.{name}`: this build has no backend of type `{}`", shown(&backend.kind)
+                    "`backends.{name}`: this build has no backend of type `{}`",
+                    shown(&backend.kind)
                 ))
                 .hint("the one type of this version is `local`"));
             }
             if let Some(field) = backend.fields.keys().next() {
-                return Err(Failure::config(format!("`backends.{name}`: a local backend has no `{}`", shown(field))));
+                return Err(Failure::config(format!(
+                    "`backends.{name}`: a local backend has no `{}`",
+                    shown(field)
+                )));
             }
         }
-        let chosen = self.environments.iter().filter_map(|(name, one)| Some((name.as_str(), one.primary.as_deref()?)));
-        for (environment, backend) in chosen.chain(std::iter::once((self.environment(), self.backend_name()))) {
+        let chosen =
+            self.environments.iter().filter_map(|(name, one)| Some((name.as_str(), one.primary.as_deref()?)));
+        for (environment, backend) in chosen.chain(std::iter::once((self.environment(), self.backend_name())))
+        {
             if backend != LOCAL && !self.backends.contains_key(backend) {
                 let failure = Failure::config(format!(
-                    "environment `{environment}` names the backend `{}`, which nothing defines", shown(backend)
+                    "environment `{environment}` names the backend `{}`, which nothing defines",
+                    shown(backend)
                 ));
-                return Err(match crate::hints::nearest(backend, self.backends.keys().map(String::as_str).chain([LOCAL])) {
-                    Some(near) => failure.hint(format!("did you mean `{near}`?")),
-                    None => failure.hint(format!("add [backends.{}] to the configuration", shown(backend))),
-                });
+                return Err(
+                    match crate::hints::nearest(
+                        backend,
+                        self.backends.keys().map(String::as_str).chain([LOCAL]),
+                    ) {
+                        Some(near) => failure.hint(format!("did you mean `{near}`?")),
+                        None => {
+                            failure.hint(format!("add [backends.{}] to the configuration", shown(backend)))
+                        }
+                    },
+                );
             }
         }
         Ok(())

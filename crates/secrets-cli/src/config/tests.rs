@@ -87,7 +87,10 @@ fn names_keep_their_case() {
 #[test]
 fn yaml_has_the_same_schema() {
     let scratch = Scratch::new();
-    scratch.write("project/secrets.yaml", "# a comment\nenvironment: prod\nsecrets:\n  A_B: {path: a/b, required: false}\n");
+    scratch.write(
+        "project/secrets.yaml",
+        "# a comment\nenvironment: prod\nsecrets:\n  A_B: {path: a/b, required: false}\n",
+    );
     let settings = scratch.load(&Global::default(), &[]).unwrap().settings;
     assert_eq!(settings.environment(), "prod");
     assert!(!settings.secrets["A_B"].required);
@@ -117,7 +120,13 @@ fn an_unknown_setting_is_an_error_with_a_suggestion() {
 
 #[test]
 fn a_setting_of_the_wrong_kind_is_an_error() {
-    for text in ["keep_versions = 0", "keep_versions = \"x\"", "engine = \"lmdb\"", "environment = 3\n[environment.x]", "a = ["] {
+    for text in [
+        "keep_versions = 0",
+        "keep_versions = \"x\"",
+        "engine = \"lmdb\"",
+        "environment = 3\n[environment.x]",
+        "a = [",
+    ] {
         let scratch = Scratch::new();
         scratch.write("home/config/config.toml", text);
         assert_eq!(scratch.code().0, exit::CONFIG, "{text}");
@@ -203,7 +212,8 @@ fn every_setting_of_the_types_is_a_known_name() {
         passphrase: schema::Passphrase::default(),
         backends: [("a".into(), schema::Backend { kind: "local".into(), fields: [].into() })].into(),
         environments: [("a".into(), schema::EnvironmentSettings::default())].into(),
-        secrets: [("A".into(), schema::Requirement { path: "a".into(), required: true, generate: None })].into(),
+        secrets: [("A".into(), schema::Requirement { path: "a".into(), required: true, generate: None })]
+            .into(),
     })
     .unwrap();
     let mut names: Vec<&str> = all.as_object().unwrap().keys().map(String::as_str).collect();

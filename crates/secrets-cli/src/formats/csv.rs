@@ -47,9 +47,12 @@ pub fn read(bytes: &[u8]) -> Result<Vec<Pair>, Fault> {
     let text = std::str::from_utf8(bytes).map_err(|_| Fault::whole("the file is not UTF-8 text"))?;
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let mut records = Records { rest: text, line: 1 };
-    let (line, header) = records.next().transpose()?.ok_or_else(|| Fault::whole("there is no header line"))?;
+    let (line, header) =
+        records.next().transpose()?.ok_or_else(|| Fault::whole("there is no header line"))?;
     let column = |names: &[&str]| header.iter().position(|field| names.contains(&field.trim()));
-    let (Some(name), Some(value), 2) = (column(&["path", "name", "variable"]), column(&["value"]), header.len()) else {
+    let (Some(name), Some(value), 2) =
+        (column(&["path", "name", "variable"]), column(&["value"]), header.len())
+    else {
         return Err(Fault::at(line, "the header line is not `path,value`"));
     };
     let mut pairs: Vec<Pair> = Vec::new();

@@ -113,7 +113,8 @@ fn decode(bytes: &[u8]) -> Result<Zeroizing<String>, Fault> {
     let utf16 = |bytes: &[u8], unit: fn([u8; 2]) -> u16| {
         let units: Zeroizing<Vec<u16>> =
             Zeroizing::new(bytes.chunks_exact(2).map(|pair| unit([pair[0], pair[1]])).collect());
-        String::from_utf16(&units).map_err(|_| Fault::whole("the file is not the UTF-16 text that its mark says"))
+        String::from_utf16(&units)
+            .map_err(|_| Fault::whole("the file is not the UTF-16 text that its mark says"))
     };
     let text = Zeroizing::new(match bytes {
         [0xff, 0xfe, rest @ ..] => utf16(rest, u16::from_le_bytes)?,
@@ -217,7 +218,10 @@ impl<'a> Lines<'a> {
         let line = self.line;
         let end = self.rest.find('\n').unwrap_or(self.rest.len());
         let this = &self.rest[..end];
-        let this = this.strip_prefix("export").filter(|rest| rest.starts_with([' ', '\t'])).map_or(this, str::trim_start);
+        let this = this
+            .strip_prefix("export")
+            .filter(|rest| rest.starts_with([' ', '\t']))
+            .map_or(this, str::trim_start);
         let is_name = |c: char| c.is_ascii_alphanumeric() || "_.-".contains(c);
         let name = &this[..this.find(|c| !is_name(c)).unwrap_or(this.len())];
         let after = this[name.len()..].trim_start_matches([' ', '\t']);
@@ -226,7 +230,9 @@ impl<'a> Lines<'a> {
         }
         let value = after
             .strip_prefix('=')
-            .or_else(|| after.strip_prefix(':').filter(|rest| rest.is_empty() || rest.starts_with([' ', '\t'])))
+            .or_else(|| {
+                after.strip_prefix(':').filter(|rest| rest.is_empty() || rest.starts_with([' ', '\t']))
+            })
             .ok_or_else(|| Fault::at(line, "no `NAME=value`"))?;
         let value = value.trim_start_matches([' ', '\t']);
         // Where the value starts in the whole rest: quotes may go on over line ends.

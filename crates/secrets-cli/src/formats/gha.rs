@@ -45,7 +45,10 @@ mod tests {
         let evil = "a\nEND_OF_SECRET\nPATH<<X\n/tmp\nX";
         let file = write(&[Pair::new("A", evil), Pair::new("B", ""), Pair::new("C", "x\n")]).unwrap();
         let read = runner_reads(std::str::from_utf8(&file).unwrap());
-        assert_eq!(read, [("A".into(), evil.into()), ("B".into(), String::new()), ("C".into(), "x\n".into())]);
+        assert_eq!(
+            read,
+            [("A".into(), evil.into()), ("B".into(), String::new()), ("C".into(), "x\n".into())]
+        );
     }
 
     #[test]

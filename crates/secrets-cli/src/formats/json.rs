@@ -68,7 +68,8 @@ mod tests {
     #[test]
     fn objects_become_segments_and_scalars_text() {
         let pairs = read(br#"{"db": {"url": "x", "port": 5432, "tls": true}, "a": ""}"#).unwrap();
-        let names: Vec<_> = pairs.iter().map(|pair| (pair.name.as_str(), pair.value.expose_str().unwrap())).collect();
+        let names: Vec<_> =
+            pairs.iter().map(|pair| (pair.name.as_str(), pair.value.expose_str().unwrap())).collect();
         assert_eq!(names, [("db/url", "x"), ("db/port", "5432"), ("db/tls", "true"), ("a", "")]);
     }
 
@@ -82,13 +83,18 @@ mod tests {
         ] {
             let fault = read(text).unwrap_err().to_string();
             assert!(fault.contains(&format!("`{place}`")), "{fault}");
-            assert!(!fault.contains("hunter2") && !fault.contains("1.1") && !fault.contains("1234"), "{fault}");
+            assert!(
+                !fault.contains("hunter2") && !fault.contains("1.1") && !fault.contains("1234"),
+                "{fault}"
+            );
         }
     }
 
     #[test]
     fn broken_files_are_refused_by_line() {
-        for (text, line) in [(&b"{\n\"a\": \"x\",\n}"[..], 3), (b"[1]", 1), (b"{\"a\": \"hunter2", 1), (b"", 1)] {
+        for (text, line) in
+            [(&b"{\n\"a\": \"x\",\n}"[..], 3), (b"[1]", 1), (b"{\"a\": \"hunter2", 1), (b"", 1)]
+        {
             let fault = read(text).unwrap_err();
             assert!(fault.line.is_none_or(|found| found == line), "{fault}");
             assert!(!fault.to_string().contains("hunter2"));

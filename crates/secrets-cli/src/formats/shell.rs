@@ -47,8 +47,12 @@ mod tests {
         let script = write(&[Pair::new("ALL", all.clone()), Pair::new("EMPTY", "")]).unwrap();
         let mut command = [&script[..], b"printf %s \"$ALL\"; printf %s \"$EMPTY\""].concat();
         command.push(b'\n');
-        let output =
-            Command::new("sh").env("LC_ALL", "C").arg("-c").arg(std::ffi::OsStr::from_bytes(&command)).output().unwrap();
+        let output = Command::new("sh")
+            .env("LC_ALL", "C")
+            .arg("-c")
+            .arg(std::ffi::OsStr::from_bytes(&command))
+            .output()
+            .unwrap();
         assert_eq!(output.stdout, all);
     }
 

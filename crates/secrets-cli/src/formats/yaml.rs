@@ -69,8 +69,10 @@ mod tests {
 
     #[test]
     fn mappings_become_segments_and_plain_scalars_text() {
-        let pairs = read(b"db:\n  url: x y\n  port: 5432\n  zip: 01234\non: yes\nkey: |\n  a\n  b\n").unwrap();
-        let names: Vec<_> = pairs.iter().map(|pair| (pair.name.as_str(), pair.value.expose_str().unwrap())).collect();
+        let pairs =
+            read(b"db:\n  url: x y\n  port: 5432\n  zip: 01234\non: yes\nkey: |\n  a\n  b\n").unwrap();
+        let names: Vec<_> =
+            pairs.iter().map(|pair| (pair.name.as_str(), pair.value.expose_str().unwrap())).collect();
         assert_eq!(
             names,
             [("db/url", "x y"), ("db/port", "5432"), ("db/zip", "01234"), ("on", "yes"), ("key", "a\nb\n")]

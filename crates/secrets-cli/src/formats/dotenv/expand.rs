@@ -78,7 +78,8 @@ pub(super) fn has_reference(raw: &Raw<'_>) -> bool {
 
 /// The name and default of a reference behind its `$`, and what comes after it.
 fn reference(after: &str) -> Option<(&str, Option<&str>, &str)> {
-    let name_len = |text: &str| text.find(|c: char| !(c.is_ascii_alphanumeric() || c == '_')).unwrap_or(text.len());
+    let name_len =
+        |text: &str| text.find(|c: char| !(c.is_ascii_alphanumeric() || c == '_')).unwrap_or(text.len());
     if let Some(inner) = after.strip_prefix('{') {
         let (inside, rest) = inner.split_once('}')?;
         let len = name_len(inside);

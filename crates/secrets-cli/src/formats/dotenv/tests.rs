@@ -98,7 +98,8 @@ fn marks_of_utf8_and_utf16_are_read() {
     let utf16 = |order: fn(u16) -> [u8; 2]| {
         "\u{feff}A=UTF-16 é\r\n".encode_utf16().flat_map(order).collect::<Vec<u8>>()
     };
-    for file in [utf16(u16::to_le_bytes), utf16(u16::to_be_bytes), "\u{feff}A=UTF-16 é".as_bytes().to_vec()] {
+    for file in [utf16(u16::to_le_bytes), utf16(u16::to_be_bytes), "\u{feff}A=UTF-16 é".as_bytes().to_vec()]
+    {
         assert_eq!(read(&file, false).unwrap().pairs, [Pair::new("A", "UTF-16 é")]);
     }
 }

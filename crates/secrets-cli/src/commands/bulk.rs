@@ -1,0 +1,125 @@
+//! `delete`, `undelete`, `purge`: many secrets at once, where several are named.
+
+use secrets_backend::SecretPath;
+use secrets_manager::{ListScope, Safe};
+
+use super::Context;
+use super::read::missing;
+use crate::args::{DeleteArgs, PathsArgs};
+use crate::failure::Failure;
+use crate::{exit, names, output};
+
+/// Deletes, recoverably; several in one step, all or none.
+pub(super) async fn delete(context: &Context, args: &DeleteArgs) -> Result<u8, Failure> {
+    let named = names::paths(&args.paths)?;
+    let safe = context.open().await?;
+    let paths = chosen(context, &safe, args, named, ListScope::Live).await?;
+    if context.global.dry_run {
+        return dry_run(context, &safe, "delete", &paths, ListScope::Live).await;
+    }
+    if paths.len() > 1 {
+        agree(context, &format!("Delete {} secrets? `secrets undelete` brings them back.", paths.len()))?;
+    }
+    match paths.as_slice() {
+        [path] => {
+            if let Err(error) = safe.delete(path).await {
+                return Err(missing(context, &safe, path, error).await);
+            }
+        }
+        paths => safe.delete_many(paths).await.map_err(|error| context.failure(error))?,
+    }
+    for path in &paths {
+        output::note(&format!("deleted {path}"));
+    }
+    Ok(exit::DONE)
+}
+
+/// Brings deleted secrets back.
+pub(super) async fn undelete(context: &Context, args: &PathsArgs) -> Result<u8, Failure> {
+    let paths = names::paths(&args.paths)?;
+    let safe = context.open().await?;
+    if context.global.dry_run {
+        return dry_run(context, &safe, "undelete", &paths, ListScope::WithDeleted).await;
+    }
+    for path in &paths {
+        let written = safe.undelete(path).await.map_err(|error| {
+            context
+                .failure(error)
+                .hint("`secrets list --deleted` shows what can be brought back; a purged value cannot")
+        })?;
+        output::note(&format!("brought {path} back{}", super::write::version(&written)));
+    }
+    Ok(exit::DONE)
+}
+
+/// Removes for good.
+pub(super) async fn purge(context: &Context, args: &DeleteArgs) -> Result<u8, Failure> {
+    let named = names::paths(&args.paths)?;
+    let safe = context.open().await?;
+    let paths = chosen(context, &safe, args, named, ListScope::WithDeleted).await?;
+    if context.global.dry_run {
+        return dry_run(context, &safe, "purge", &paths, ListScope::WithDeleted).await;
+    }
+    if paths.len() > 1 || context.terminal.can_ask() {
+        agree(context, &format!("Remove {} and all versions for good?", counted(&paths)))?;
+    }
+    for path in &paths {
+        if let Err(error) = safe.purge(path).await {
+            return Err(missing(context, &safe, path, error).await);
+        }
+        output::note(&format!("purged {path}"));
+    }
+    Ok(exit::DONE)
+}
+
+async fn chosen(
+    context: &Context,
+    safe: &Safe,
+    args: &DeleteArgs,
+    named: Vec<SecretPath>,
+    scope: ListScope,
+) -> Result<Vec<SecretPath>, Failure> {
+    let Some(prefix) = &args.prefix else { return Ok(named) };
+    let prefix = names::path(prefix)?;
+    let found = safe.list(Some(&prefix), scope).await.map_err(|error| context.failure(error))?;
+    if found.is_empty() {
+        return Err(Failure::new(exit::NOT_FOUND, format!("there is no secret at or below {prefix}")));
+    }
+    Ok(found.into_iter().map(|one| one.path).collect())
+}
+
+/// Asks, where somebody can be asked; elsewhere `--yes` has to be there.
+fn agree(context: &Context, question: &str) -> Result<(), Failure> {
+    if context.global.yes {
+        return Ok(());
+    }
+    if !context.terminal.can_ask() {
+        return Err(Failure::usage("this needs --yes where nobody can be asked")
+            .hint("--dry-run shows what it would do"));
+    }
+    if context.terminal.confirm(question)? { Ok(()) } else { Err(Failure::other("nothing was changed")) }
+}
+
+async fn dry_run(
+    context: &Context,
+    safe: &Safe,
+    what: &str,
+    paths: &[SecretPath],
+    scope: ListScope,
+) -> Result<u8, Failure> {
+    let there = safe.list(None, scope).await.map_err(|error| context.failure(error))?;
+    for path in paths {
+        if !there.iter().any(|one| one.path == *path) {
+            return Err(Failure::new(exit::NOT_FOUND, format!("there is no secret {path}")));
+        }
+        output::note(&format!("would {what} {path}"));
+    }
+    Ok(exit::DONE)
+}
+
+fn counted(paths: &[SecretPath]) -> String {
+    match paths {
+        [path] => path.to_string(),
+        paths => format!("{} secrets", paths.len()),
+    }
+}

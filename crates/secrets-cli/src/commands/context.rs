@@ -1,0 +1,249 @@
+//! What every command needs: the configuration, the terminal, and the open safe.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use secrets_backend::SecretBackend;
+use secrets_manager::{Caller, InitOptions, Initialised, Options, Places, Safe, SlotKind, Unlock};
+
+use crate::args::Global;
+use crate::config::{self, Configuration};
+use crate::environment::Environment;
+use crate::failure::Failure;
+use crate::prompt::Terminal;
+use crate::{exit, input, output};
+
+/// What every command needs.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Context {
+    /// The flags that every command takes.
+    pub global: Global,
+    /// The variables of this process.
+    pub environment: Environment,
+    /// What is configured.
+    pub configuration: Configuration,
+    /// What the streams are.
+    pub terminal: Terminal,
+}
+
+impl Context {
+    /// Loads the configuration that holds in `directory`.
+    ///
+    /// # Errors
+    /// As [`config::load`].
+    pub fn new(global: Global, environment: Environment, directory: &Path) -> Result<Self, Failure> {
+        let configuration = config::load(&global, &environment, directory)?;
+        let terminal = Terminal::look(global.non_interactive);
+        Ok(Self { global, environment, configuration, terminal })
+    }
+
+    /// Where the safe lies.
+    #[must_use]
+    pub fn places(&self) -> Places {
+        let places = &self.configuration.places;
+        Places::new(self.key_file(), &places.data, &places.state)
+    }
+
+    /// The key file: the one that is named, or the one in the configuration directory.
+    #[must_use]
+    pub fn key_file(&self) -> PathBuf {
+        self.configuration.settings.key_file.clone().unwrap_or_else(|| self.configuration.places.key_file())
+    }
+
+    /// Opens the safe.
+    ///
+    /// # Errors
+    /// By the exit codes: no safe, cannot be unlocked, audit log, damage.
+    pub async fn open(&self) -> Result<Safe, Failure> {
+        let places = self.places();
+        if !places.header().exists() {
+            return Err(self.no_safe());
+        }
+        let unlock = self.unlock()?;
+        Safe::open(&places, self.options()?, unlock).await.map_err(|error| self.failure(error))
+    }
+
+    /// Opens the safe, and makes one first where there is none.
+    ///
+    /// # Errors
+    /// As [`Context::open`], and those of making one.
+    pub async fn open_or_make(&self) -> Result<Safe, Failure> {
+        if !self.places().header().exists() {
+            self.make().await?;
+        }
+        self.open().await
+    }
+
+    /// Makes a safe with a key file and says what that means.
+    async fn make(&self) -> Result<(), Failure> {
+        if self.configuration.settings.passphrase_file.is_some()
+            && self.configuration.settings.key_file.is_none()
+        {
+            return Err(self
+                .no_safe()
+                .hint("`secrets init --passphrase --no-key-file` makes one that your passphrase opens"));
+        }
+        let mut options = InitOptions::with_key_file(&self.places());
+        options.caller = self.caller();
+        match secrets_manager::init(&self.places(), options).await {
+            Ok(made) => {
+                self.introduce(&made);
+                Ok(())
+            }
+            // Another process was faster: its safe is as good.
+            Err(secrets_manager::Error::SafeExists(_)) => Ok(()),
+            Err(error) => Err(self.failure(error)),
+        }
+    }
+
+    /// Says on stderr where a new safe is and what it protects from.
+    pub fn introduce(&self, made: &Initialised) {
+        let Places { key_file, data, state, .. } = self.places();
+        output::note(&format!("secrets: made a safe, fingerprint {}", made.fingerprint));
+        output::note(&format!("  data      {}  (encrypted)", data.display()));
+        output::note(&format!("  audit log {}", state.display()));
+        if key_file.exists() {
+            output::note(&format!("  key file  {}  (mode 0600)", key_file.display()));
+            output::note(
+                "Copies of the data alone are safe: backups, synced folders, a stolen disk without the key file.",
+            );
+            output::note(
+                "Whoever has both the data and the key file, or can act as you on this machine, can read every secret.",
+            );
+            output::note(
+                "If the key file is lost, so are the secrets: `secrets key add recovery-phrase` makes a second way in.",
+            );
+            if self.configuration.places.key_lies_with_data(&key_file) {
+                output::warn(
+                    "key file and data lie together under one directory; `secrets status` says more",
+                );
+            }
+        }
+    }
+
+    /// What unlocks the safe: what the command line names, else the environment, else the configuration,
+    /// else the key file, else a question.
+    ///
+    /// # Errors
+    /// Exit 19 where there is nothing to try and nobody to ask.
+    pub fn unlock(&self) -> Result<Unlock, Failure> {
+        let from_file = |path: &Path| passphrase_of(path).map(Unlock::Passphrase);
+        let variable = |name: &str| self.environment.path(name);
+        for (key, passphrase) in [
+            (self.global.key_file.clone(), self.global.passphrase_file.clone()),
+            (variable("SECRETS_KEY_FILE"), variable("SECRETS_PASSPHRASE_FILE")),
+            (
+                self.configuration.settings.key_file.clone(),
+                self.configuration.settings.passphrase_file.clone(),
+            ),
+        ] {
+            match (key, passphrase) {
+                (Some(path), _) => return Ok(Unlock::KeyFile(path)),
+                (None, Some(path)) => return from_file(&path),
+                (None, None) => {}
+            }
+        }
+        let key_file = self.key_file();
+        let status = secrets_manager::status(&self.places()).map_err(|error| self.failure(error))?;
+        let has = |kind| status.slots.iter().any(|slot| slot.kind == kind);
+        if key_file.symlink_metadata().is_ok() || has(SlotKind::KeyFile) && !has(SlotKind::Passphrase) {
+            return Ok(Unlock::KeyFile(key_file));
+        }
+        let nobody = |failure: Failure| {
+            Failure::new(exit::LOCKED, format!("the safe is locked, and {failure}"))
+                .hint("name a key file with --key-file, or a passphrase with SECRETS_PASSPHRASE_FILE")
+        };
+        if has(SlotKind::Passphrase) {
+            return self.terminal.hidden("Passphrase").map(Unlock::Passphrase).map_err(nobody);
+        }
+        self.terminal.hidden("Recovery phrase (24 words)").map(Unlock::RecoveryPhrase).map_err(nobody)
+    }
+
+    /// Who asks, and why, for the audit log.
+    #[must_use]
+    pub fn caller(&self) -> Caller {
+        let mut caller = Caller::default();
+        caller.actor = Some(format!("uid:{}", rustix::process::getuid().as_raw()));
+        let user = self.environment.text("USER").or_else(|| self.environment.text("LOGNAME"));
+        caller.user = user.map(str::to_owned);
+        caller.host = rustix::system::uname().nodename().to_str().ok().map(str::to_owned);
+        caller.program = Some("secrets".to_owned());
+        caller.reason.clone_from(&self.global.reason);
+        caller
+    }
+
+    /// A library error as this program tells it.
+    #[must_use]
+    pub fn failure(&self, error: secrets_manager::Error) -> Failure {
+        exit::failure(error, &self.places())
+    }
+
+    fn options(&self) -> Result<Options, Failure> {
+        let mut options = Options::new(self.backend()?);
+        options.environment = self.configuration.settings.environment().to_owned();
+        options.caller = self.caller();
+        if let Some(wait) = self.lock_wait() {
+            options.lock_wait = wait;
+        }
+        Ok(options)
+    }
+
+    fn lock_wait(&self) -> Option<Duration> {
+        self.configuration.settings.lock_wait.map(|seconds| Duration::from_secs(u32::from(seconds).into()))
+    }
+
+    #[cfg(feature = "local")]
+    fn backend(&self) -> Result<Arc<dyn SecretBackend>, Failure> {
+        use secrets_backend_local::{Engine, LocalBackend, LocalConfig};
+        let settings = &self.configuration.settings;
+        let mut config = LocalConfig::new(self.places().store());
+        config.environment = settings.environment().to_owned();
+        if settings.engine == Some(config::schema::Engine::Sled) {
+            config.engine = Engine::Sled;
+        }
+        if let Some(keep) = settings.keep_versions {
+            config.keep_versions = keep;
+        }
+        if let Some(wait) = self.lock_wait() {
+            config.lock_wait = wait;
+        }
+        let backend = LocalBackend::new(config)
+            .map_err(|source| Failure::config("the local backend cannot be used").caused_by(source))?;
+        Ok(Arc::new(backend))
+    }
+
+    #[cfg(not(feature = "local"))]
+    fn backend(&self) -> Result<Arc<dyn SecretBackend>, Failure> {
+        Err(Failure::config("this build has no backend").hint("build secrets-cli with the feature `local`"))
+    }
+
+    fn no_safe(&self) -> Failure {
+        Failure::new(exit::NOT_FOUND, format!("there is no safe at {} yet", self.places().data.display()))
+            .hint("`secrets set PATH` makes one and stores a first secret; `secrets init` lets you choose how it opens")
+    }
+}
+
+/// A passphrase from a file: its content without one line feed at the end.
+///
+/// # Errors
+/// Exit 19 where it cannot be read.
+pub(super) fn passphrase_of(path: &Path) -> Result<secrets_backend::SecretBytes, Failure> {
+    use std::os::unix::fs::MetadataExt;
+    let locked = |reason: String| {
+        Failure::new(exit::LOCKED, format!("the passphrase file {}: {reason}", path.display()))
+    };
+    let found = std::fs::metadata(path).map_err(|error| locked(error.to_string()))?;
+    // A pipe, as `<(…)` makes one, has no mode to speak of.
+    if found.is_file() && found.mode() & 0o077 != 0 {
+        // Container platforms hand secrets in as files that everybody in the container can read: no refusal.
+        output::warn(&format!(
+            "{} has mode {:04o}: others can read it",
+            path.display(),
+            found.mode() & 0o7777
+        ));
+    }
+    let content = input::file(path).map_err(|failure| locked(failure.to_string()))?;
+    Ok(input::without_line_end(&content))
+}

@@ -1,0 +1,95 @@
+//! `set`, `rollback`, `tag`: writing one secret.
+
+use secrets_backend::{PutMode, Timestamp, VersionId, Written};
+
+use super::Context;
+use super::read::missing;
+use crate::args::{RollbackArgs, SetArgs, TagArgs};
+use crate::failure::Failure;
+use crate::input::{self, Origin};
+use crate::metadata::Change;
+use crate::{exit, names, output};
+
+/// Stores a value.
+pub(super) async fn set(context: &Context, args: &SetArgs) -> Result<u8, Failure> {
+    let path = names::path(&args.path)?;
+    let change = Change::parse(&args.metadata, Timestamp::now())?;
+    let mode = match (args.create, args.if_version) {
+        (true, _) => PutMode::Create,
+        (false, Some(version)) => PutMode::Replace(VersionId::from_number(version)),
+        (false, None) => PutMode::Upsert,
+    };
+    let (value, origin) = input::value(args, context.terminal)?;
+    if origin == Origin::Argument && !value.is_empty() {
+        output::warn(
+            "the value was an argument: it may be in the shell's history, and other users could see it",
+        );
+    }
+    if value.is_empty() {
+        output::warn("the value is empty");
+    }
+    let environment = context.configuration.settings.environment();
+    if context.global.dry_run {
+        output::note(&format!("would set {path} in environment {environment} ({} bytes)", value.len()));
+        return Ok(exit::DONE);
+    }
+    let safe = context.open_or_make().await?;
+    let written = safe.set(&path, &value, &mode, |metadata| change.apply(metadata)).await;
+    let written = written.map_err(|error| context.failure(error))?;
+    output::note(&format!("set {path}{}", version(&written)));
+    Ok(exit::DONE)
+}
+
+/// Writes an old value again.
+pub(super) async fn rollback(context: &Context, args: &RollbackArgs) -> Result<u8, Failure> {
+    let path = names::path(&args.path)?;
+    let safe = context.open().await?;
+    if context.global.dry_run {
+        let versions = safe.history(&path).await.map_err(|error| context.failure(error))?;
+        if !versions.iter().any(|one| one.id.number() == Some(args.version)) {
+            return Err(Failure::new(exit::NOT_FOUND, format!("{path} has no version {}", args.version)));
+        }
+        output::note(&format!("would write version {} of {path} again", args.version));
+        return Ok(exit::DONE);
+    }
+    let written = match safe.rollback(&path, args.version).await {
+        Ok(written) => written,
+        Err(error) => {
+            return Err(context.failure(error).hint(format!("`secrets history {path}` shows the versions")));
+        }
+    };
+    output::note(&format!(
+        "{path}: the value of version {} is current again{}",
+        args.version,
+        version(&written)
+    ));
+    Ok(exit::DONE)
+}
+
+/// Changes metadata.
+pub(super) async fn tag(context: &Context, args: &TagArgs) -> Result<u8, Failure> {
+    let path = names::path(&args.path)?;
+    let change =
+        Change::parse(&args.metadata, Timestamp::now())?.removing(args.untag.clone(), args.clear.clone());
+    if change.is_empty() {
+        return Err(Failure::usage("nothing to change").hint("`secrets tag --help` lists what can be"));
+    }
+    let safe = context.open().await?;
+    if context.global.dry_run {
+        if let Err(error) = safe.describe(&path).await {
+            return Err(missing(context, &safe, &path, error).await);
+        }
+        output::note(&format!("would change the metadata of {path}"));
+        return Ok(exit::DONE);
+    }
+    match safe.update_metadata(&path, |metadata| change.apply(metadata)).await {
+        Ok(written) => output::note(&format!("changed the metadata of {path}{}", version(&written))),
+        Err(error) => return Err(missing(context, &safe, &path, error).await),
+    }
+    Ok(exit::DONE)
+}
+
+/// The version that a write made, for people.
+pub(super) fn version(written: &Written) -> String {
+    written.version.as_ref().map(|id| format!(" (version {id})")).unwrap_or_default()
+}
