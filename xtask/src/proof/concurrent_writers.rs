@@ -1,6 +1,7 @@
 //! Eight writers at once on one safe, each command a process of its own.
 //!
-//! Each writer has paths of its own, and every fifth write of all goes to one shared path, where they compete.
+//! Each writer has paths of its own, and every 25th write of each goes to one shared path, where they compete.
+//! No path gets more versions than the backend keeps, so that every write is still there to be counted.
 
 use std::thread;
 use std::time::Instant;
@@ -48,7 +49,7 @@ pub(crate) fn run(bench: &Bench) -> Result<String> {
 
 fn write(safe: &Safe, writer: u32, writes: u32) -> Result<()> {
     for number in 0..writes {
-        let path = if number % 5 == 0 {
+        let path = if number % 25 == 0 {
             SHARED.to_owned()
         } else {
             format!("writer-{writer}/secret-{}", number % 20)

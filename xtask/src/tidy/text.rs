@@ -7,11 +7,10 @@ use crate::repository;
 
 /// The paths of the machine that runs this: its home directory and where the repository lies.
 pub(crate) fn own_paths() -> Vec<String> {
-    let root = repository::root();
-    let above = root.parent().map(|path| format!("{}/", path.display())).unwrap_or_default();
-    let home = env::home_dir().map(|path| format!("{}/", path.display())).unwrap_or_default();
-    // A root directory or a home as short as `/` would be found everywhere.
-    [above, home].into_iter().filter(|path| path.len() > 4).collect()
+    let home = env::home_dir().into_iter();
+    let paths = home.chain([repository::root()]);
+    // A path of one name, such as the directory for temporary files, is every machine's.
+    paths.filter(|path| path.components().count() > 2).map(|path| format!("{}/", path.display())).collect()
 }
 
 /// Files that name a path of one machine.
