@@ -58,7 +58,7 @@ impl LocalBackend {
     }
 
     /// How often the engine has been opened by this value: once per operation, also for a
-    /// [`get_many`](SecretBackend::get_many) of any length, and once or twice more after an unclean stop.
+    /// [`get_many`](SecretBackend::get_many) of any length, and twice more by the first reader after an unclean stop.
     #[must_use]
     pub fn opens(&self) -> u64 {
         self.store.opens()

@@ -1,7 +1,7 @@
 //! redb: one file of copy-on-write B-trees.
 //!
 //! Each commit is durable at once, in two phases and with the allocator's state (quick repair), so that the
-//! file can be opened at once after a kill, even read-only. The cache is bounded.
+//! one open for writing that a kill makes necessary does not read the whole file. The cache is bounded.
 
 use std::fs::File;
 use std::ops::ControlFlow;

@@ -117,3 +117,27 @@ fn a_line_that_was_cut_by_the_kill_is_no_acknowledgement() {
     assert_eq!(said(child.stdout.take().unwrap()), ["one"]);
     child.wait().unwrap();
 }
+
+#[tokio::test]
+async fn the_first_reader_after_a_kill_repairs_and_the_next_ones_only_read() {
+    let test = "crash::the_first_reader_after_a_kill_repairs_and_the_next_ones_only_read";
+    if let Some((_, directory)) = role() {
+        write_for_ever(&directory, Engine::Redb).await;
+    }
+    let scratch = tempfile::tempdir().unwrap();
+    let directory = scratch.path().join("store");
+    // A kill may fall between two operations, when the store is closed: then there is nothing to repair.
+    for round in 1..50 {
+        kill_a_writer(test, &directory, round);
+        let backend = backend(&directory, Engine::Redb);
+        backend.get(&path(PATHS[0]), None).await.unwrap();
+        let first = backend.opens();
+        backend.get(&path(PATHS[0]), None).await.unwrap();
+        assert_eq!(backend.opens(), first + 1, "the repair did not last");
+        if first == 3 {
+            return;
+        }
+        assert_eq!(first, 1);
+    }
+    panic!("no kill fell into an operation");
+}
