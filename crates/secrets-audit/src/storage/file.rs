@@ -92,11 +92,14 @@ impl Storage for FileStorage {
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::NONBLOCK;
         let file = open_regular(&self.head_path, flags, OTHERS_WRITE).map_err(io::Error::other)?;
         file.write_all_at(bytes, 0)?;
-        if file.metadata()?.len() != bytes.len() as u64 {
+        let about = file.metadata()?;
+        if about.len() != bytes.len() as u64 {
             file.set_len(bytes.len() as u64)?;
         }
-        // The umask may have taken bits from the mode; asking for it again is cheaper than asking whether.
-        rustix::fs::fchmod(&file, OWNER_ONLY)?;
+        // The umask may have taken bits from the mode of a new file.
+        if about.mode() & 0o777 != OWNER_ONLY.bits() {
+            rustix::fs::fchmod(&file, OWNER_ONLY)?;
+        }
         Ok(())
     }
 }

@@ -81,6 +81,22 @@ fn a_failed_sync_acknowledges_nothing_and_loses_nothing_that_was_acknowledged() 
 }
 
 #[test]
+fn only_what_is_not_known_to_be_durable_is_written_twice() {
+    let disk = Disk::default();
+    let (ours, theirs) = (disk.open().unwrap(), disk.open().unwrap());
+    for number in 0..50 {
+        theirs.append(vec![read_of(number)], Durability::Synced).unwrap();
+    }
+    let start = disk.log().len() as u64;
+    theirs.append(vec![read_of(50)], Durability::Deferred).unwrap();
+    let before = disk.state().written;
+    ours.append(vec![read_of(51)], Durability::Synced).unwrap();
+    // Their deferred entry and ours; the head file says that the fifty before are durable.
+    let written = disk.state().written - before;
+    assert_eq!(written, disk.log().len() as u64 - start);
+}
+
+#[test]
 fn a_failed_sync_takes_nothing_from_another_process() {
     let disk = Disk::default();
     let (ours, theirs) = (disk.open().unwrap(), disk.open().unwrap());

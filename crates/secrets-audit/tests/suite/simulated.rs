@@ -21,6 +21,8 @@ pub struct State {
     pub syncs: u64,
     /// How many bytes of the log were read.
     pub read: u64,
+    /// How many bytes of the log were written.
+    pub written: u64,
     /// Fails the next writes after this many bytes in all.
     pub room: Option<usize>,
     /// Fails the next sync, and takes what was not written for written, as Linux does.
@@ -119,6 +121,7 @@ impl Storage for Disk {
         let mut state = self.state();
         let room = state.room.unwrap_or(bytes.len()).min(bytes.len());
         state.log.write(usize::try_from(offset).unwrap(), &bytes[..room]);
+        state.written += room as u64;
         if let Some(left) = &mut state.room {
             *left -= room;
         }
