@@ -60,7 +60,7 @@ fn place(prefix: Option<&SecretPath>, name: &str) -> Result<SecretPath, Failure>
     };
     SecretPath::parse(&whole).map_err(|invalid| {
         let shown: String =
-            whole.chars().take(80).map(|c| if c.is_ascii_graphic() { c } else { '?' }).collect();
+            whole.chars().take(80).map(|c| if c.is_ascii_graphic() || c == ' ' { c } else { '?' }).collect();
         Failure::usage(format!("`{shown}` is not a path: {invalid}"))
             .hint("rename it in the file, or choose another --prefix")
     })

@@ -14,7 +14,7 @@ use crate::{exit, names, output};
 
 /// Runs a program.
 pub(super) async fn run(context: &Context, args: &RunArgs) -> Result<u8, Failure> {
-    let files = args.file.iter().map(|typed| file_of(typed)).collect::<Result<Vec<_>, _>>()?;
+    let files = args.file.iter().map(file_of).collect::<Result<Vec<_>, _>>()?;
     let mut program = Program::find(&args.program, &context.environment)?;
     let selection = Selection {
         only: &args.only,

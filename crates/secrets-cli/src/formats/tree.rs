@@ -12,7 +12,7 @@ use super::{Fault, Pair};
 #[derive(Debug)]
 pub(super) enum Tree {
     Text(SecretBytes),
-    Map(Vec<(String, Tree)>),
+    Map(Vec<(String, Self)>),
     /// Something that has no text of its own; the word says what.
     Other(&'static str),
 }

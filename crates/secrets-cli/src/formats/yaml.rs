@@ -94,7 +94,7 @@ mod tests {
             let fault = read(text.as_bytes()).unwrap_err();
             assert!(!fault.to_string().contains("hunter2"), "{fault}");
         }
-        assert_eq!(read(b"a: x\nb: \"hunter2\n").unwrap_err().line.is_some(), true);
+        assert!(read(b"a: x\nb: \"hunter2\n").unwrap_err().line.is_some());
     }
 
     #[test]
