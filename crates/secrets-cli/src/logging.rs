@@ -2,26 +2,30 @@
 
 use std::io;
 
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::{LevelFilter, Targets};
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
 
 use crate::environment::Environment;
 
 /// Starts them: `SECRETS_LOG` holds a filter such as `info` or `secrets_manager=debug`; without one, `-v` is
 /// `info`, `-vv` `debug`, and warnings are always shown.
 pub(crate) fn start(environment: &Environment, verbose: u8) {
-    let filter = match (environment.text("SECRETS_LOG"), verbose) {
-        (Some(filter), _) => EnvFilter::try_new(filter).unwrap_or_else(|_| EnvFilter::new("warn")),
-        (None, 0) => EnvFilter::new("warn"),
-        (None, 1) => EnvFilter::new("info"),
-        (None, _) => EnvFilter::new("debug"),
+    let chosen = environment.text("SECRETS_LOG").and_then(|filter| filter.parse::<Targets>().ok());
+    let by_flags = || {
+        Targets::new().with_default(match verbose {
+            0 => LevelFilter::WARN,
+            1 => LevelFilter::INFO,
+            _ => LevelFilter::DEBUG,
+        })
     };
-    let started = tracing_subscriber::fmt()
-        .with_env_filter(filter)
+    let lines = tracing_subscriber::fmt::layer()
         .with_writer(io::stderr)
         .with_ansi(false)
         .without_time()
-        .with_target(verbose > 0)
-        .try_init();
+        .with_target(verbose > 0);
+    let started =
+        tracing_subscriber::registry().with(lines).with(chosen.unwrap_or_else(by_flags)).try_init();
     // A second start, in a test, keeps the first.
     drop(started);
 }
