@@ -11,19 +11,19 @@ use sha2::{Digest, Sha256};
 
 /// A root key that is the same in every run.
 pub static ROOT: LazyLock<RootKey> =
-    LazyLock::new(|| RootKey::generate(&mut Counter(1)).expect("it never fails"));
+    LazyLock::new(|| RootKey::generate(&mut Numbers(1)).expect("it never fails"));
 
 /// A keyring that is the same in every run.
 pub static KEYRING: LazyLock<Keyring> = LazyLock::new(|| {
     let (safe, tenant) = (SafeId::from_bytes([1; 16]), TenantId::from_bytes([2; 16]));
-    Keyring::create(safe, tenant, "default", 0, Suite::Aes256Gcm, &mut Counter(2)).expect("it never fails")
+    Keyring::create(safe, tenant, "default", 0, Suite::Aes256Gcm, &mut Numbers(2)).expect("it never fails")
 });
 
-/// Numbers that count up: nothing is random where a finding must be found again.
+/// The numbers of SplitMix64 from this seed: nothing is random where a finding must be found again.
 #[derive(Debug)]
-pub struct Counter(pub u64);
+pub struct Numbers(pub u64);
 
-impl TryRng for Counter {
+impl TryRng for Numbers {
     type Error = Infallible;
 
     fn try_next_u32(&mut self) -> Result<u32, Infallible> {
@@ -31,8 +31,11 @@ impl TryRng for Counter {
     }
 
     fn try_next_u64(&mut self) -> Result<u64, Infallible> {
-        self.0 = self.0.wrapping_add(1);
-        Ok(self.0)
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut mixed = self.0;
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        Ok(mixed ^ (mixed >> 31))
     }
 
     fn try_fill_bytes(&mut self, bytes: &mut [u8]) -> Result<(), Infallible> {
@@ -44,7 +47,7 @@ impl TryRng for Counter {
     }
 }
 
-impl TryCryptoRng for Counter {}
+impl TryCryptoRng for Numbers {}
 
 /// Version 1 of this value at the path `default/fuzz`.
 pub fn version_of(value: &[u8]) -> NewEnvelope<'_> {

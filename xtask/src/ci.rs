@@ -26,7 +26,10 @@ const STANDALONE: [&str; 4] = ["secrets-crypto", "secrets-backend", "secrets-aud
 type Step = (&'static str, fn(&Shell) -> Result<Tally>);
 
 const STEPS: [Step; 11] = [
-    ("fmt", |shell| passes(cmd!(shell, "cargo fmt --all --check").run())),
+    ("fmt", |shell| {
+        let fuzz = cmd!(shell, "cargo fmt --manifest-path fuzz/Cargo.toml --check");
+        passes(cmd!(shell, "cargo fmt --all --check").run().and_then(|()| fuzz.run()))
+    }),
     ("tidy", |_| tidy::check()),
     ("deny", |shell| deny::check(shell)),
     ("clippy", |shell| {
