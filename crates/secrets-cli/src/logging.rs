@@ -24,8 +24,7 @@ pub(crate) fn start(environment: &Environment, verbose: u8) {
         .with_ansi(false)
         .without_time()
         .with_target(verbose > 0);
-    let started =
-        tracing_subscriber::registry().with(lines).with(chosen.unwrap_or_else(by_flags)).try_init();
+    let started = tracing_subscriber::registry().with(lines).with(chosen.unwrap_or_else(by_flags)).try_init();
     // A second start, in a test, keeps the first.
     drop(started);
 }

@@ -1,6 +1,10 @@
 //! The binary from outside: what it prints, what it leaves behind, how it ends.
 
-#![allow(clippy::unwrap_used, clippy::print_stderr, reason = "helpers of tests fail a test as its own lines would")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stderr,
+    reason = "helpers of tests fail a test as its own lines would"
+)]
 
 #[path = "cli/bad_input.rs"]
 mod bad_input;

@@ -57,12 +57,32 @@ impl Context {
     /// # Errors
     /// By the exit codes: no safe, cannot be unlocked, audit log, damage.
     pub async fn open(&self) -> Result<Safe, Failure> {
-        let places = self.places();
-        if !places.header().exists() {
+        if !self.places().header().exists() {
+            return Err(self.no_safe());
+        }
+        self.open_with(self.unlock()?).await
+    }
+
+    /// Opens the safe, and answers what opened it, for what has to be unlocked again.
+    ///
+    /// # Errors
+    /// As [`Context::open`].
+    pub async fn open_twice(&self) -> Result<(Safe, Unlock), Failure> {
+        if !self.places().header().exists() {
             return Err(self.no_safe());
         }
         let unlock = self.unlock()?;
-        Safe::open(&places, self.options()?, unlock).await.map_err(|error| self.failure(error))
+        let again = match &unlock {
+            Unlock::KeyFile(path) => Unlock::KeyFile(path.clone()),
+            Unlock::Passphrase(passphrase) => Unlock::Passphrase(passphrase.duplicate()),
+            Unlock::RecoveryPhrase(words) => Unlock::RecoveryPhrase(words.duplicate()),
+            _ => self.unlock()?,
+        };
+        Ok((self.open_with(unlock).await?, again))
+    }
+
+    async fn open_with(&self, unlock: Unlock) -> Result<Safe, Failure> {
+        Safe::open(&self.places(), self.options()?, unlock).await.map_err(|error| self.failure(error))
     }
 
     /// Opens the safe, and makes one first where there is none.
@@ -146,19 +166,35 @@ impl Context {
             }
         }
         let key_file = self.key_file();
-        let status = secrets_manager::status(&self.places()).map_err(|error| self.failure(error))?;
-        let has = |kind| status.slots.iter().any(|slot| slot.kind == kind);
-        if key_file.symlink_metadata().is_ok() || has(SlotKind::KeyFile) && !has(SlotKind::Passphrase) {
+        if key_file.symlink_metadata().is_ok() {
             return Ok(Unlock::KeyFile(key_file));
         }
-        let nobody = |failure: Failure| {
-            Failure::new(exit::LOCKED, format!("the safe is locked, and {failure}"))
-                .hint("name a key file with --key-file, or a passphrase with SECRETS_PASSPHRASE_FILE")
+        self.ask(key_file)
+    }
+
+    /// Asks for what opens one of the safe's slots; an empty passphrase leads on to the recovery phrase.
+    fn ask(&self, key_file: PathBuf) -> Result<Unlock, Failure> {
+        let status = secrets_manager::status(&self.places()).map_err(|error| self.failure(error))?;
+        let has = |kind| status.slots.iter().any(|slot| slot.kind == kind);
+        let ask = |what: &str| {
+            self.terminal.hidden(what).map_err(|failure| {
+                Failure::new(exit::LOCKED, format!("the safe is locked, and {failure}"))
+                    .hint("name a key file with --key-file, or a passphrase with SECRETS_PASSPHRASE_FILE")
+            })
         };
+        let phrase = has(SlotKind::RecoveryPhrase);
         if has(SlotKind::Passphrase) {
-            return self.terminal.hidden("Passphrase").map(Unlock::Passphrase).map_err(nobody);
+            let what = if phrase { "Passphrase (empty for the recovery phrase)" } else { "Passphrase" };
+            let passphrase = ask(what)?;
+            if !(passphrase.is_empty() && phrase) {
+                return Ok(Unlock::Passphrase(passphrase));
+            }
         }
-        self.terminal.hidden("Recovery phrase (24 words)").map(Unlock::RecoveryPhrase).map_err(nobody)
+        // Without a terminal, the missing key file is the better thing to complain of.
+        if phrase && (self.terminal.can_ask() || !has(SlotKind::KeyFile)) {
+            return ask("Recovery phrase (24 words)").map(Unlock::RecoveryPhrase);
+        }
+        Ok(Unlock::KeyFile(key_file))
     }
 
     /// Who asks, and why, for the audit log.

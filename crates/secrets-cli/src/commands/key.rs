@@ -74,8 +74,8 @@ async fn add(context: &Context, slot: NewSlot, label: &str) -> Result<u8, Failur
         output::note("would add a slot");
         return Ok(exit::DONE);
     }
-    let safe = context.open().await?;
-    let slots = safe.slots(context.unlock()?);
+    let (safe, unlock) = context.open_twice().await?;
+    let slots = safe.slots(unlock);
     let added = slots.add(slot, label).await.map_err(|error| context.failure(error))?;
     output::note(&format!("added slot {}", added.id));
     if let Some(words) = &added.recovery_phrase {
@@ -89,7 +89,7 @@ async fn remove(context: &Context, slot: u8) -> Result<u8, Failure> {
         output::note(&format!("would remove slot {slot}"));
         return Ok(exit::DONE);
     }
-    let safe = context.open().await?;
+    let (safe, unlock) = context.open_twice().await?;
     if context.terminal.can_ask()
         && !context.global.yes
         && !context
@@ -98,7 +98,7 @@ async fn remove(context: &Context, slot: u8) -> Result<u8, Failure> {
     {
         return Err(Failure::other("nothing was removed"));
     }
-    let slots = safe.slots(context.unlock()?);
+    let slots = safe.slots(unlock);
     slots.remove(slot).await.map_err(|error| context.failure(error))?;
     output::note(&format!("removed slot {slot}"));
     Ok(exit::DONE)

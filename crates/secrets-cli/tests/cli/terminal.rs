@@ -67,8 +67,25 @@ fn a_recovery_phrase_is_shown_once_and_opens_the_safe() {
     assert_eq!(words.len(), 24, "{after}");
     scratch.set("a", "x");
     std::fs::rename(scratch.key(), scratch.work().join("aside")).unwrap();
-    // With no key file and no passphrase slot, the words are all that is left to ask for.
-    let done =
-        at_terminal(&scratch, "secrets key list; secrets get a", &format!("{}\n", words.join(" "))).unwrap();
-    assert!(done.text().ends_with("x\r\n") || done.text().contains("key file"), "{}", done.text());
+    // With no key file and no passphrase slot, the words are what is left to ask for.
+    let done = at_terminal(&scratch, "secrets get a", &format!("{}\n", words.join(" "))).unwrap();
+    assert!(done.text().ends_with("x\r\n"), "{}", done.text());
+    assert!(!done.text().contains(words[0]), "the words are not echoed");
+    let done = at_terminal(&scratch, "secrets get a", "abandon abandon\n").unwrap();
+    assert_eq!(done.code, 19, "{}", done.text());
+}
+
+#[test]
+fn a_passphrase_is_asked_for_once_also_where_it_is_used_twice() {
+    let scratch = Scratch::new();
+    let made =
+        at_terminal(&scratch, "secrets init --passphrase --no-key-file", "correct horse\ncorrect horse\n");
+    let Some(done) = made else { return };
+    assert_eq!(done.code, 0, "{}", done.text());
+    let done = at_terminal(&scratch, "secrets key add key-file --out second.key", "correct horse\n").unwrap();
+    assert_eq!(done.code, 0, "{}", done.text());
+    assert!(!done.text().contains("correct horse"));
+    let done = at_terminal(&scratch, "secrets list", "hunter2\n").unwrap();
+    assert_eq!(done.code, 19, "{}", done.text());
+    scratch.call(["list"]).refused(19, "the safe is locked");
 }

@@ -198,3 +198,45 @@ fn the_reason_is_in_the_log_and_sealed_there() {
     assert!(!std::fs::read_to_string(scratch.log()).unwrap().contains("4711"));
     assert!(scratch.call(["audit", "show", "--path", "b"]).text().is_empty());
 }
+
+/// The value in a few forms that a careless program would leave behind.
+fn traces(value: &str) -> [Vec<u8>; 3] {
+    let hex: String = value.bytes().map(|byte| format!("{byte:02x}")).collect();
+    let wide = value.encode_utf16().flat_map(u16::to_le_bytes).collect();
+    [value.as_bytes().to_vec(), hex.into_bytes(), wide]
+}
+
+fn files_below(directory: &std::path::Path) -> Vec<std::path::PathBuf> {
+    let entries = std::fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path());
+    entries.flat_map(|path| if path.is_dir() { files_below(&path) } else { vec![path] }).collect()
+}
+
+#[test]
+fn neither_value_nor_metadata_is_in_any_file_or_log_line() {
+    let scratch = Scratch::new();
+    let mut command =
+        scratch.command(["set", "planted-path/key", "-", "--description", "planted-description", "-vv"]);
+    command.env("SECRETS_LOG", "trace");
+    let done = crate::support::feed(command, b"planted-value-0815");
+    assert_eq!(done.code, 0, "{}", done.stderr);
+    let mut command = scratch.command(["run", "-vv", "--", "true"]);
+    command.env("SECRETS_LOG", "trace");
+    let ran = crate::support::feed(command, b"");
+    for text in [&done.stderr, &ran.stderr] {
+        assert!(!text.contains("planted-value") && !text.contains("planted-description"), "{text}");
+    }
+    let files = files_below(&scratch.home());
+    assert!(files.len() > 5);
+    for file in files {
+        let content = std::fs::read(&file).unwrap();
+        for planted in ["planted-value-0815", "planted-description"] {
+            for trace in traces(planted) {
+                assert!(
+                    !content.windows(trace.len()).any(|part| part == trace),
+                    "{planted} in {}",
+                    file.display()
+                );
+            }
+        }
+    }
+}
