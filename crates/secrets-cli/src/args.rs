@@ -121,10 +121,10 @@ pub enum Command {
     /// Print a value
     Get(GetArgs),
     /// List paths, never values
-    #[command(alias = "ls")]
+    #[command(visible_alias = "ls")]
     List(ListArgs),
     /// Delete secrets; `undelete` brings them back
-    #[command(alias = "rm")]
+    #[command(visible_alias = "rm")]
     Delete(DeleteArgs),
     /// Bring deleted secrets back
     Undelete(PathsArgs),
@@ -139,7 +139,7 @@ pub enum Command {
     /// Change a secret's metadata
     Tag(TagArgs),
     /// Run a program with secrets in its environment
-    #[command(alias = "exec")]
+    #[command(visible_alias = "exec")]
     Run(RunArgs),
     /// Print secrets in another program's format
     Export(ExportArgs),
