@@ -29,7 +29,12 @@ fn block_on<T>(runtime: &Runtime, work: impl Future<Output = T>) -> T {
     runtime.block_on(work)
 }
 
-fn engine(criterion: &mut Criterion, runtime: &Runtime, directory: &Path, engine: Engine) -> Result<(), Failure> {
+fn engine(
+    criterion: &mut Criterion,
+    runtime: &Runtime,
+    directory: &Path,
+    engine: Engine,
+) -> Result<(), Failure> {
     let mut config = LocalConfig::new(directory.join(engine.to_string()));
     config.engine = engine;
     let backend = LocalBackend::new(config)?;
