@@ -96,6 +96,10 @@ fn check_survey(places: &Places, state: &State, header: &Header, log: &AuditLog)
         return Err(Error::OldHeader { path, found, seen: seen.header });
     }
     if log.size() < seen.audit {
+        // The log was opened before the state was read: another process may have appended to both in between.
+        log.sync()?;
+    }
+    if log.size() < seen.audit {
         return Err(Error::ShortLog { found: log.size(), seen: seen.audit });
     }
     state.note_audit_size(log.size());
