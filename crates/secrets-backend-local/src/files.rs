@@ -7,7 +7,7 @@
 use std::fs::File;
 use std::io::{self, Write as _};
 use std::os::fd::OwnedFd;
-use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags};
@@ -204,7 +204,8 @@ pub(crate) fn make_directories(path: &Path) -> Result<(), Fault> {
         })
         .collect();
     for directory in missing.into_iter().rev() {
-        match std::fs::create_dir(directory) {
+        // Closed from the start: another process may look at it before its mode is set below.
+        match std::fs::DirBuilder::new().mode(0o700).create(directory) {
             Ok(()) => {}
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => continue,
             Err(error) => return Err(Fault::io(doing, error)),
