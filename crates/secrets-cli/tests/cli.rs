@@ -24,5 +24,7 @@ mod run;
 mod support;
 #[path = "cli/terminal.rs"]
 mod terminal;
+#[path = "cli/tour.rs"]
+mod tour;
 #[path = "cli/values.rs"]
 mod values;

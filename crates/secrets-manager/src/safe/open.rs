@@ -34,7 +34,7 @@ pub(super) fn open(places: Places, options: Options, unlock: &Unlock) -> Result<
     let file = HeaderFile::read(&places.header())?;
     let (log, installation) = open_log(&places, file.best()?)?;
     let boot = boot()?;
-    let unlocked = match file.unlock(unlock) {
+    let mut unlocked = match file.unlock(unlock) {
         Ok(unlocked) => unlocked,
         Err(error) => {
             record_refusal(&log, &options.caller, boot)?;
@@ -43,7 +43,14 @@ pub(super) fn open(places: Places, options: Options, unlock: &Unlock) -> Result<
     };
     let state =
         State::new(places.state_db(), unlocked.root.state_key(&unlocked.header.safe_id()), options.lock_wait);
-    let has_journal = check_survey(&places, &state, &unlocked.header, &log)?;
+    let has_journal = match check_survey(&places, &state, &unlocked.header, &log) {
+        // The header was read before the state: another process may have changed both in between.
+        Err(Error::OldHeader { .. }) => {
+            unlocked = HeaderFile::read(&places.header())?.unlock(unlock)?;
+            check_survey(&places, &state, &unlocked.header, &log)?
+        }
+        outcome => outcome?,
+    };
     let keyring = open_keyring(&places, unlocked.header.safe_id(), &unlocked.root)?;
     let keyring = keyring.with_suite(options.suite);
     let tenant = Tenant { keyring, environment: options.environment, writer: installation };
