@@ -12,8 +12,14 @@ use xshell::{Shell, cmd};
 use crate::repository;
 use crate::tally::Tally;
 
+mod a_million;
 mod concurrent_writers;
+mod kills;
+mod random;
+mod scaled;
 mod secrets;
+
+use scaled::Scaled;
 
 /// Which proof to run.
 #[derive(Debug, clap::Args)]
@@ -47,7 +53,7 @@ impl Share {
 /// What a proof runs on.
 #[derive(Debug)]
 pub(crate) struct Bench {
-    /// The release build of `secrets` with the local backend
+    /// The release build of `secrets`
     pub(crate) binary: PathBuf,
     /// An empty directory of its own
     pub(crate) directory: PathBuf,
@@ -58,14 +64,43 @@ pub(crate) struct Bench {
 struct Proof {
     name: &'static str,
     about: &'static str,
-    run: fn(&Bench) -> Result<String>,
+    work: Work,
 }
 
-const PROOFS: &[Proof] = &[Proof {
-    name: "concurrent-writers",
-    about: "8 processes × 125 writes at once on one safe: all there, history right, chain whole",
-    run: concurrent_writers::run,
-}];
+#[derive(Debug)]
+enum Work {
+    /// The real binary, driven from here
+    Binary(fn(&Bench) -> Result<String>),
+    /// Tests of the crates, with more rounds than every day
+    Tests(&'static [Scaled]),
+}
+
+const PROOFS: &[Proof] = &[
+    Proof {
+        name: "concurrent-writers",
+        about: "8 processes × 125 writes at once on one safe: all there, history right, chain whole",
+        work: Work::Binary(concurrent_writers::run),
+    },
+    Proof {
+        name: "kills",
+        about: "1,000 commands per engine killed at random moments: every acknowledged byte and version is there",
+        work: Work::Binary(kills::run),
+    },
+    Proof {
+        name: "a-million",
+        about: "1,000,000 secrets, commands killed: the next one opens at once, in under 50 MiB",
+        work: Work::Binary(a_million::run),
+    },
+    Proof {
+        name: "growth",
+        about: "1,000,000 overwrites of 100 secrets: the files stay within 10 times the live data, compacted within 2",
+        work: Work::Tests(&[Scaled {
+            package: "secrets-manager",
+            test: "growth::overwriting_for_ever_keeps_the_files_small",
+            rounds: 1_000_000,
+        }]),
+    },
+];
 
 /// Runs what was asked for.
 ///
@@ -105,7 +140,11 @@ fn one(binary: &std::path::Path, proof: &Proof, share: Share) -> Tally {
     let directory = repository::target_dir().join("proof").join(proof.name);
     let bench = Bench { binary: binary.to_path_buf(), directory, share };
     let started = Instant::now();
-    match empty(&bench.directory).and_then(|()| (proof.run)(&bench)) {
+    let outcome = empty(&bench.directory).and_then(|()| match proof.work {
+        Work::Binary(run) => run(&bench),
+        Work::Tests(tests) => scaled::run(tests, share),
+    });
+    match outcome {
         Ok(figure) => {
             println!("{}: {figure} ({} s)", proof.name, started.elapsed().as_secs());
             Tally::PASS
@@ -124,13 +163,10 @@ fn empty(directory: &std::path::Path) -> Result<()> {
     Ok(std::fs::create_dir_all(directory)?)
 }
 
-/// Builds the binary as the alias `cargo secrets` does, in the same target directory.
+/// Builds the binary as it is installed.
 fn build(shell: &Shell) -> Result<PathBuf> {
-    let target = repository::target_dir().join("secrets");
-    let features = ["--no-default-features", "--features", "local"];
-    cmd!(shell, "cargo build --quiet --release --package secrets-cli {features...} --target-dir {target}")
-        .run()?;
-    Ok(target.join("release/secrets"))
+    cmd!(shell, "cargo build --quiet --release --package secrets-cli --all-features").run()?;
+    Ok(repository::target_dir().join("release/secrets"))
 }
 
 #[cfg(test)]

@@ -69,7 +69,7 @@ pub(crate) fn isolate(shell: &Shell) -> Result<()> {
 
 /// Is this variable a personal setting that must not reach a test?
 pub(crate) fn is_personal(variable: &str) -> bool {
-    const KEPT: [&str; 2] = ["SECRETS_TEST_REQUIRE", "AWS_EC2_METADATA_DISABLED"];
+    const KEPT: [&str; 3] = ["SECRETS_TEST_REQUIRE", "SECRETS_TEST_ROUNDS", "AWS_EC2_METADATA_DISABLED"];
     const PREFIXES: [&str; 7] = ["SECRETS_", "XDG_", "AWS_", "AZURE_", "VAULT_", "BAO_", "GIT_"];
     !KEPT.contains(&variable) && PREFIXES.iter().any(|prefix| variable.starts_with(prefix))
 }

@@ -2,7 +2,7 @@
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::process::{Child, Command, Output, Stdio};
 
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;
@@ -17,7 +17,14 @@ pub(crate) struct Safe {
 impl Safe {
     /// Makes a safe with a key file in `home`.
     pub(crate) fn init(binary: &Path, home: &Path) -> Result<Self> {
+        Self::configured(binary, home, "")
+    }
+
+    /// Makes a safe with a key file and the user's settings in `home`.
+    pub(crate) fn configured(binary: &Path, home: &Path, settings: &str) -> Result<Self> {
         let safe = Self { binary: binary.to_path_buf(), home: home.to_path_buf() };
+        std::fs::create_dir_all(home.join("config"))?;
+        std::fs::write(home.join("config/config.toml"), settings)?;
         safe.succeed(&["init"], b"")?;
         Ok(safe)
     }
@@ -39,15 +46,19 @@ impl Safe {
         command
     }
 
-    /// Runs the binary with `input` on its standard input.
-    pub(crate) fn run(&self, arguments: &[&str], input: &[u8]) -> Result<Output> {
-        std::fs::create_dir_all(&self.home)?;
+    /// Starts the binary with `input` on its standard input.
+    pub(crate) fn start(&self, arguments: &[&str], input: &[u8]) -> Result<Child> {
         let mut child = self.command(arguments).spawn().context("cannot start secrets")?;
         if let Some(mut stdin) = child.stdin.take() {
             // A command that needs no input may have ended before it is written.
             let _ = stdin.write_all(input);
         }
-        child.wait_with_output().context("cannot wait for secrets")
+        Ok(child)
+    }
+
+    /// Runs the binary with `input` on its standard input.
+    pub(crate) fn run(&self, arguments: &[&str], input: &[u8]) -> Result<Output> {
+        self.start(arguments, input)?.wait_with_output().context("cannot wait for secrets")
     }
 
     /// Runs the binary, which must exit with 0, and returns its standard output.
@@ -61,6 +72,11 @@ impl Safe {
             String::from_utf8_lossy(&output.stderr).trim()
         );
         Ok(output.stdout)
+    }
+
+    /// A file below the safe's home.
+    pub(crate) fn file(&self, name: &str) -> PathBuf {
+        self.home.join(name)
     }
 
     /// Runs the binary for its machine output.
