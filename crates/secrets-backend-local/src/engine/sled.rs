@@ -203,6 +203,7 @@ fn directory(home: &Home) -> Result<PathBuf, Fault> {
 }
 
 fn open(directory: &Path, deadline: Instant) -> Result<Db, Fault> {
+    discard_unfinished(directory)?;
     settle(directory)?;
     let config = Config::new().path(directory).cache_capacity(CACHE).flush_every_ms(None);
     loop {
@@ -215,6 +216,26 @@ fn open(directory: &Path, deadline: Instant) -> Result<Db, Fault> {
             outcome => return outcome.map_err(storage),
         }
     }
+}
+
+/// Removes the snapshots that a killed process had not finished. sled makes one at an opening, under a name of
+/// its own that it renames when the content is synced, but takes that name for the newest snapshot at the next
+/// opening, and an empty or cut one for corruption. Nothing is lost with it: sled removes the snapshot before
+/// only after the renaming, and reads from its log what came after that one. A damaged snapshot that was
+/// finished is left for sled to refuse. Our lock keeps everybody else from opening meanwhile.
+fn discard_unfinished(directory: &Path) -> Result<(), Fault> {
+    let doing = "removing an unfinished snapshot of sled";
+    for entry in fs::read_dir(directory).map_err(|error| Fault::io(doing, error))? {
+        let entry = entry.map_err(|error| Fault::io(doing, error))?;
+        if is_unfinished(entry.file_name().as_encoded_bytes()) {
+            fs::remove_file(entry.path()).map_err(|error| Fault::io(doing, error))?;
+        }
+    }
+    Ok(())
+}
+
+fn is_unfinished(name: &[u8]) -> bool {
+    name.starts_with(b"snap.") && name.ends_with(b".generating")
 }
 
 /// Refuses a write that may not find room: on a full disk, sled's flush waits for ever instead of failing.

@@ -162,6 +162,56 @@ async fn flipped_bytes_in_sled_never_panic_and_never_give_a_wrong_value() {
 }
 
 #[cfg(feature = "sled")]
+#[tokio::test]
+async fn an_unfinished_snapshot_of_sled_is_removed() {
+    let scratch = fast_scratch();
+    let directory = scratch.path().join("store");
+    let backend = made(&directory, Engine::Sled).await;
+    let finished = fs::read(snapshot(&directory)).unwrap();
+    // What a kill leaves: nothing, a part, or all of a snapshot under the name that it has before the renaming.
+    let unfinished = directory.join("store.sled/snap.7FFFFFFFFFFFFFFF.generating");
+    for content in [&[], &finished[..5], &finished[..finished.len() - 1], &finished] {
+        fs::write(&unfinished, content).unwrap();
+        assert_eq!(get(&backend, "a/3").await.unwrap(), VALUE, "{} bytes", content.len());
+        assert!(!unfinished.exists());
+        fs::write(&unfinished, content).unwrap();
+        put(&backend, "a/4", VALUE).await.unwrap();
+        assert!(!unfinished.exists());
+    }
+    assert_eq!(backend.versions(&path("a/4")).await.unwrap().len(), 5);
+}
+
+#[cfg(feature = "sled")]
+#[tokio::test]
+async fn a_damaged_snapshot_of_sled_is_tampered_and_stays() {
+    let scratch = fast_scratch();
+    let directory = scratch.path().join("store");
+    let backend = made(&directory, Engine::Sled).await;
+    let snapshot = snapshot(&directory);
+    let good = fs::read(&snapshot).unwrap();
+    let mut flipped = good.clone();
+    flipped[good.len() / 2] ^= 0x5a;
+    for bad in [&[], &good[..good.len() / 2], &flipped] {
+        fs::write(&snapshot, bad).unwrap();
+        for error in [get(&backend, "a/3").await.unwrap_err(), put(&backend, "a/3", "x").await.unwrap_err()] {
+            assert_eq!(error.kind(), ErrorKind::Tampered, "{} bytes: {error}", bad.len());
+        }
+        assert_eq!(&fs::read(&snapshot).unwrap(), bad, "the snapshot was changed");
+    }
+    fs::write(&snapshot, good).unwrap();
+    assert_eq!(get(&backend, "a/3").await.unwrap(), VALUE);
+}
+
+/// The one snapshot that a store has when it is closed.
+#[cfg(feature = "sled")]
+fn snapshot(directory: &Path) -> std::path::PathBuf {
+    let files = copies(&directory.join("store.sled")).into_iter().map(|(file, _)| file);
+    let is_snapshot = |file: &std::path::PathBuf| file.to_string_lossy().contains("/snap.");
+    let found: Vec<_> = files.filter(is_snapshot).collect();
+    <[_; 1]>::try_from(found).unwrap().into_iter().next().unwrap()
+}
+
+#[cfg(feature = "sled")]
 fn copies(directory: &Path) -> Vec<(std::path::PathBuf, Vec<u8>)> {
     let mut found = Vec::new();
     for entry in fs::read_dir(directory).unwrap() {
