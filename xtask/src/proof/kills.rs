@@ -21,7 +21,7 @@ use step::Step;
 /// Commands per engine.
 const ROUNDS: u32 = 1_000;
 /// How often everything is read, not only what the command touched.
-const FULL_CHECK: u32 = 100;
+const FULL_CHECK: u32 = 250;
 
 /// Runs the rounds on each engine.
 pub(crate) fn run(bench: &Bench) -> Result<String> {

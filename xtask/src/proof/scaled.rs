@@ -1,17 +1,19 @@
 //! Tests whose number of rounds is set from outside: a few each day, all that is claimed in a proof.
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Result, ensure};
 use xshell::cmd;
 
 use super::Share;
 use crate::repository;
+use crate::tally::Reader;
 
-/// One test, by its full name.
+/// Tests of one crate.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Scaled {
     pub(crate) package: &'static str,
-    pub(crate) test: &'static str,
-    /// What a whole proof sets
+    /// A part of their names, such as a module
+    pub(crate) filter: &'static str,
+    /// What a whole proof sets; 0 for tests that have no rounds
     pub(crate) rounds: u32,
 }
 
@@ -19,29 +21,40 @@ pub(crate) struct Scaled {
 pub(crate) fn run(tests: &[Scaled], share: Share) -> Result<String> {
     let shell = repository::shell()?;
     repository::isolate(&shell)?;
-    let mut figures = Vec::new();
-    for Scaled { package, test, rounds } in tests {
+    let (mut passed, mut figures) = (0, Vec::new());
+    for Scaled { package, filter, rounds } in tests {
         let rounds = share.of(*rounds).to_string();
         let mut command = cmd!(
             shell,
-            "cargo test --quiet --release --package {package} --all-features --tests -- --exact {test} --nocapture"
+            "cargo test --quiet --release --package {package} --all-features --tests -- {filter} --nocapture"
         );
         for variable in repository::personal_variables() {
             command = command.env_remove(variable);
         }
         let output = command.env("SECRETS_TEST_ROUNDS", rounds).quiet().ignore_status().output()?;
-        let (said, errors) =
-            (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-        ensure!(output.status.success(), "{test} failed:\n{said}\n{errors}");
-        figures
-            .push(figure(&said).with_context(|| format!("{test} ran nowhere, or said no figure:\n{said}"))?);
+        let said = String::from_utf8_lossy(&output.stdout);
+        let errors = String::from_utf8_lossy(&output.stderr);
+        ensure!(output.status.success(), "{package} {filter} failed:\n{said}\n{errors}");
+        let ran = count(&said);
+        ensure!(ran > 0, "{package} has no test {filter}");
+        passed += ran;
+        figures.extend(said.lines().filter_map(figure));
     }
+    figures.insert(0, format!("{passed} tests"));
     Ok(figures.join("; "))
 }
 
-/// The last figure that a test said. The harness may have written its own words before it on the line.
-fn figure(said: &str) -> Option<String> {
-    let line = said.lines().rev().find(|line| line.contains("FIGURE: "))?;
+/// How many tests passed, by the closing lines of the harnesses.
+fn count(said: &str) -> u64 {
+    let mut reader = Reader::default();
+    for line in said.lines() {
+        reader.line(line);
+    }
+    reader.finish().0.passed
+}
+
+/// What a test says of itself. The harness may have written its own words before it on the line.
+fn figure(line: &str) -> Option<String> {
     line.split_once("FIGURE: ").map(|(_, figure)| figure.trim().to_owned())
 }
 
@@ -51,8 +64,16 @@ mod tests {
 
     #[test]
     fn a_figure_is_found_behind_the_words_of_the_harness() {
-        let said = "running 1 test\ntest a::b ... FIGURE: 3 of 3\nok\ntest result: ok. 1 passed";
-        assert_eq!(figure(said).as_deref(), Some("3 of 3"));
+        assert_eq!(figure("test a::b ... FIGURE: 3 of 3").as_deref(), Some("3 of 3"));
         assert_eq!(figure("test result: ok. 0 passed"), None);
+    }
+
+    #[test]
+    fn only_tests_that_ran_and_passed_are_counted() {
+        let result = |passed: u32| {
+            format!("test result: ok. {passed} passed; 0 failed; 0 ignored; 0 measured; 9 filtered out")
+        };
+        assert_eq!(count(&[result(2), "SKIP: no Python".to_owned(), result(0)].join("\n")), 1);
+        assert_eq!(count(&result(0)), 0);
     }
 }

@@ -18,7 +18,16 @@ pub struct Home {
 impl Home {
     /// A fresh safe that opens with a key file.
     pub async fn new() -> Self {
-        let directory = tempfile::tempdir().unwrap();
+        Self::within(tempfile::tempdir().unwrap()).await
+    }
+
+    /// The same in memory, where this machine has such a file system: for many writes that need no disk.
+    pub async fn in_memory() -> Self {
+        let in_memory = tempfile::tempdir_in("/dev/shm");
+        Self::within(in_memory.or_else(|_| tempfile::tempdir()).unwrap()).await
+    }
+
+    async fn within(directory: TempDir) -> Self {
         let root = directory.path();
         let places = Places::new(root.join("config/key"), root.join("data"), root.join("state"));
         init(&places, InitOptions::with_key_file(&places)).await.unwrap();

@@ -13,6 +13,8 @@ mod bulk;
 mod conformance;
 mod environments;
 mod freshness;
+mod growth;
 mod harness;
 mod lifecycle;
+mod old_states;
 mod slots;
