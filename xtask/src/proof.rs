@@ -106,6 +106,11 @@ const PROOFS: &[Proof] = &[
     },
 ];
 
+/// The names of all proofs.
+pub(crate) fn names() -> impl Iterator<Item = &'static str> {
+    PROOFS.iter().map(|proof| proof.name)
+}
+
 /// Runs what was asked for.
 ///
 /// # Errors

@@ -7,9 +7,11 @@ use clap::CommandFactory;
 use super::documents::quoted;
 use super::files::Files;
 
-/// The commands of this program.
+/// The commands of this program, and the proofs as `proof kills` and so on.
 pub(crate) fn of_xtask() -> BTreeSet<String> {
-    crate::Arguments::command().get_subcommands().map(|command| command.get_name().to_owned()).collect()
+    let commands = crate::Arguments::command();
+    let names = commands.get_subcommands().map(|command| command.get_name().to_owned());
+    names.chain(crate::proof::names().map(|name| format!("proof {name}"))).collect()
 }
 
 /// The commands of `secrets`, from the `Subcommand` enums of secrets-cli: the variants of `Command`, and those of
