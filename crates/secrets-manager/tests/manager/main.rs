@@ -5,6 +5,7 @@
     clippy::unwrap_used,
     clippy::missing_errors_doc,
     clippy::disallowed_methods,
+    clippy::print_stdout,
     reason = "tests"
 )]
 
@@ -14,5 +15,8 @@ mod conformance;
 mod environments;
 mod freshness;
 mod harness;
+mod keys;
 mod lifecycle;
+mod memory;
+mod scan;
 mod slots;
