@@ -166,7 +166,7 @@ mod tests {
             metadata.tags,
             [("b".to_owned(), "2".to_owned()), ("c".to_owned(), "x=y".to_owned())].into()
         );
-        assert_eq!((metadata.owner, metadata.description.as_deref()), (None, Some("new")));
+        assert_eq!((&metadata.owner, metadata.description.as_deref()), (&None, Some("new")));
         assert!(Change::parse(&MetadataArgs::default(), NOW).unwrap().is_empty());
     }
 
