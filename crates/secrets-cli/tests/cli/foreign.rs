@@ -45,6 +45,7 @@ fn a_symbolic_link_in_place_of_any_part_is_refused() {
         fs::rename(&aside, &path).unwrap();
     }
     assert_eq!(scratch.get("a"), b"hunter2");
+    println!("FIGURE: a link in place of {} parts of a safe: refused by 3 commands each", PARTS.len());
 }
 
 #[test]
@@ -61,6 +62,10 @@ fn a_part_of_another_user_is_refused() {
         chown(&path, Some(0), None).unwrap();
     }
     assert_eq!(scratch.get("a"), b"hunter2");
+    println!(
+        "FIGURE: {} parts of a safe that belong to another user: refused by 3 commands each",
+        PARTS.len()
+    );
 }
 
 #[test]
@@ -84,6 +89,10 @@ fn a_part_that_others_may_read_or_write_is_refused() {
         fs::set_permissions(&path, own).unwrap();
     }
     assert_eq!(scratch.get("a"), b"hunter2");
+    println!(
+        "FIGURE: {} parts of a safe that others may read or write: refused by 3 commands each",
+        PARTS.len()
+    );
 }
 
 #[test]

@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 
 use secrets_backend::{Metadata, NewSecret, PutMode, SecretBytes};
 use secrets_crypto::KdfParams;
-use secrets_manager::{InitOptions, ListScope, NewSlot, Unlock, init};
+use secrets_manager::{InitOptions, ListScope, NewSlot, Options, Safe, Unlock, init};
 
 use crate::harness::{Home, path};
 use crate::keys::keys_of;
@@ -35,19 +35,33 @@ fn value(number: u8) -> Vec<u8> {
     canary(number, if number == LARGE { 200_000 } else { 40 })
 }
 
-/// A safe that opens with a key file and with a passphrase.
-async fn make(home: &Home) {
+/// A safe that opens with a key file, a passphrase and a recovery phrase. The first process is told the words
+/// one letter off, so that this one has them in memory only as the manager gave them.
+async fn make(home: &Home) -> Unlock {
     let key_file = NewSlot::KeyFile(home.places.key_file.clone());
     let kdf = KdfParams::Argon2id { memory_kib: 19 * 1024, time: 1, lanes: 1 };
     let passphrase = NewSlot::Passphrase { passphrase: SecretBytes::from(value(PASSPHRASE)), kdf };
-    let slots = vec![(key_file, "key file".to_owned()), (passphrase, "passphrase".to_owned())];
-    init(&home.places, InitOptions::with_slots(slots)).await.unwrap();
+    let slots = [(key_file, "key file"), (passphrase, "passphrase"), (NewSlot::RecoveryPhrase, "phrase")];
+    let slots = slots.map(|(slot, label)| (slot, label.to_owned())).into();
+    let made = init(&home.places, InitOptions::with_slots(slots)).await.unwrap();
+    let words = made.recovery_phrase.unwrap();
+    let mut out = std::io::stdout().lock();
+    out.write_all(b"\n@words ").unwrap();
+    for byte in words.bytes() {
+        out.write_all(&[byte + 1]).unwrap();
+    }
+    out.write_all(b"\n").unwrap();
+    Unlock::RecoveryPhrase(SecretBytes::from(words.as_str()))
+}
+
+async fn open(home: &Home, unlock: Unlock) -> Safe {
+    Safe::open(&home.places, Options::new(home.store()), unlock).await.unwrap()
 }
 
 /// A day in the life of an embedding program: everything is done, the safe is looked at with one value held,
 /// and everything is dropped.
 async fn use_it(home: &Home) {
-    make(home).await;
+    let words = make(home).await;
     let safe = home.open().await;
     for number in 0..VALUES {
         let mut metadata = Metadata::default();
@@ -60,9 +74,8 @@ async fn use_it(home: &Home) {
     safe.put_many(&many, &PutMode::Upsert).await.unwrap();
     safe.rollback(&path("app/0"), 1).await.unwrap();
     drop((many, safe));
-    let passphrase = Unlock::Passphrase(SecretBytes::from(value(PASSPHRASE)));
-    let options = secrets_manager::Options::new(home.store());
-    let safe = secrets_manager::Safe::open(&home.places, options, passphrase).await.unwrap();
+    drop(open(home, words).await);
+    let safe = open(home, Unlock::Passphrase(SecretBytes::from(value(PASSPHRASE)))).await;
     let paths: Vec<_> = (0..VALUES).map(|number| path(&format!("app/{number}"))).collect();
     for (number, secret) in (0..).zip(safe.get_many(&paths).await.unwrap()) {
         assert!(secret.unwrap().value == SecretBytes::from(value(number)));
@@ -107,12 +120,13 @@ fn a_closed_safe_leaves_nothing_in_the_memory_of_its_program() {
         .spawn()
         .unwrap();
     let mut lines = BufReader::new(child.stdout.take().unwrap()).lines().map(Result::unwrap);
-    let mut reached = |state: &str| assert!(lines.any(|line| line == state), "the program failed");
-    reached("@open");
-    let scanner = scanner(directory.path());
+    let mut said = |start: &str| lines.find(|line| line.starts_with(start)).expect("the program failed");
+    let words: Vec<u8> = said("@words ").bytes().skip("@words ".len()).map(|byte| byte - 1).collect();
+    said("@open");
+    let scanner = scanner(directory.path(), words);
     let open = scanner.memory(child.id()).unwrap();
     child.stdin.as_mut().unwrap().write_all(b"\n").unwrap();
-    reached("@closed");
+    said("@closed");
     let closed = scanner.memory(child.id()).unwrap();
     drop(child.stdin.take());
     assert!(child.wait().unwrap().success());
@@ -125,8 +139,8 @@ fn a_closed_safe_leaves_nothing_in_the_memory_of_its_program() {
     println!("FIGURE: {} hits while the safe is open, of what it needs; 0 once it is closed", open.len());
 }
 
-/// For everything that was secret in that day: values, passphrase, description, key file, every key.
-fn scanner(home: &Path) -> Scanner {
+/// For everything that was secret in that day: values, passphrase, description, what opens the safe, every key.
+fn scanner(home: &Path, words: Vec<u8>) -> Scanner {
     let places = Home::at(home).places;
     let keys = keys_of(&places.key_file, &places.header(), &places.keyrings());
     let mut secrets: Vec<_> = keys.into_iter().map(|(name, bytes)| (name.to_owned(), bytes)).collect();
@@ -136,6 +150,9 @@ fn scanner(home: &Path) -> Scanner {
     for at in [0, 100_000, large.len() - 32] {
         secrets.push((format!("large value at {at}"), large[at..at + 32].to_vec()));
     }
+    let phrase = bip39::Mnemonic::parse(std::str::from_utf8(&words).unwrap()).unwrap();
+    secrets.push(("entropy of the phrase".to_owned(), phrase.to_entropy()));
+    secrets.push(("recovery phrase".to_owned(), words));
     secrets.push(("passphrase".to_owned(), value(PASSPHRASE)));
     secrets.push(("description".to_owned(), value(DESCRIPTION)));
     Scanner::new(secrets.iter().flat_map(|(name, bytes)| pieces(name, bytes)))
