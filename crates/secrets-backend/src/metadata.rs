@@ -1,8 +1,10 @@
 //! What a user says about a secret.
 
 use std::collections::BTreeMap;
+use std::io::{self, Write};
 
 use serde::{Deserialize, Serialize};
+use zeroize::Zeroize;
 
 use crate::Timestamp;
 
@@ -10,6 +12,7 @@ use crate::Timestamp;
 ///
 /// Sealed secrets carry it inside the envelope; unsealed ones as the service's own tags and descriptions.
 /// Its JSON form leaves out what is not set, and keeps fields that a newer version of this crate wrote.
+/// Its texts are wiped when it is dropped: sealed, they are as secret as the value.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Metadata {
@@ -52,7 +55,47 @@ impl Metadata {
     /// Length of its JSON form, in bytes.
     #[must_use]
     pub fn encoded_len(&self) -> usize {
-        serde_json::to_vec(self).map_or(usize::MAX, |json| json.len())
+        // Counted, not kept: a buffer that grows leaves copies of the texts behind.
+        let mut count = Count(0);
+        serde_json::to_writer(&mut count, self).map_or(usize::MAX, |()| count.0)
+    }
+}
+
+impl Drop for Metadata {
+    fn drop(&mut self) {
+        let Self { description, tags, classification, content_type, owner, other, .. } = self;
+        for text in [description, classification, content_type, owner] {
+            text.zeroize();
+        }
+        for (mut name, mut value) in std::mem::take(tags) {
+            name.zeroize();
+            value.zeroize();
+        }
+        other.values_mut().for_each(wipe);
+    }
+}
+
+/// Wipes the texts in a field of a newer version.
+fn wipe(value: &mut serde_json::Value) {
+    match value {
+        serde_json::Value::String(text) => text.zeroize(),
+        serde_json::Value::Array(values) => values.iter_mut().for_each(wipe),
+        serde_json::Value::Object(fields) => fields.values_mut().for_each(wipe),
+        _ => {}
+    }
+}
+
+/// Counts what is written.
+struct Count(usize);
+
+impl Write for Count {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0 += bytes.len();
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
     }
 }
 

@@ -69,8 +69,8 @@ impl Change {
             metadata.tags.remove(name);
         }
         let Metadata { description, tags, classification, content_type, owner, expires, rotation, .. } =
-            self.set.clone();
-        metadata.tags.extend(tags);
+            &self.set;
+        metadata.tags.extend(tags.clone());
         set(&mut metadata.description, description);
         set(&mut metadata.classification, classification);
         set(&mut metadata.content_type, content_type);
@@ -80,9 +80,9 @@ impl Change {
     }
 }
 
-fn set<T>(field: &mut Option<T>, value: Option<T>) {
+fn set<T: Clone>(field: &mut Option<T>, value: &Option<T>) {
     if value.is_some() {
-        *field = value;
+        field.clone_from(value);
     }
 }
 
@@ -166,7 +166,7 @@ mod tests {
             metadata.tags,
             [("b".to_owned(), "2".to_owned()), ("c".to_owned(), "x=y".to_owned())].into()
         );
-        assert_eq!((metadata.owner, metadata.description.as_deref()), (None, Some("new")));
+        assert_eq!((&metadata.owner, metadata.description.as_deref()), (&None, Some("new")));
         assert!(Change::parse(&MetadataArgs::default(), NOW).unwrap().is_empty());
     }
 

@@ -1,10 +1,12 @@
 //! The program that `run` starts: its environment, its signals, its exit code.
 
+mod files;
+
 use std::ffi::{OsStr, OsString};
 use std::fs::{self, File};
-use std::io::{self, Write};
+use std::io;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
-use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
@@ -17,6 +19,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use crate::environment::Environment;
 use crate::exit;
 use crate::failure::Failure;
+pub use files::SecretFiles;
 
 /// The longest `NAME=VALUE` that Linux hands to a program, in bytes (`MAX_ARG_STRLEN`, its NUL included).
 pub const MAX_VARIABLE: usize = 128 * 1024;
@@ -166,49 +169,6 @@ impl Received {
     }
 }
 
-/// Files that hold secrets for the program, gone when this is dropped.
-#[derive(Debug)]
-#[non_exhaustive]
-pub struct SecretFiles(tempfile::TempDir);
-
-impl SecretFiles {
-    /// A directory for them, mode 0700, in memory where the system offers that.
-    ///
-    /// # Errors
-    /// Exit 1 where none can be made.
-    pub fn new(environment: &Environment) -> Result<Self, Failure> {
-        let usable = |path: &PathBuf| path.is_absolute() && path.is_dir();
-        let in_memory = [environment.path("XDG_RUNTIME_DIR"), Some(PathBuf::from("/dev/shm"))];
-        let base = in_memory.into_iter().flatten().find(usable);
-        let base =
-            base.or_else(|| environment.path("TMPDIR").filter(usable)).unwrap_or_else(|| "/tmp".into());
-        tempfile::Builder::new()
-            .prefix("secrets-")
-            .permissions(fs::Permissions::from_mode(0o700))
-            .tempdir_in(&base)
-            .map(Self)
-            .map_err(|source| {
-                Failure::other(format!("no directory can be made in {}", base.display())).caused_by(source)
-            })
-    }
-
-    /// Writes a file, mode 0600, and answers its name.
-    ///
-    /// # Errors
-    /// Exit 1 where it cannot be written.
-    pub fn add(&self, name: &str, value: &SecretBytes) -> Result<PathBuf, Failure> {
-        let path = self.0.path().join(name);
-        let write = || {
-            let mut file = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path)?;
-            file.write_all(value.expose())
-        };
-        write().map_err(|source| {
-            Failure::other(format!("{} cannot be written", path.display())).caused_by(source)
-        })?;
-        Ok(path)
-    }
-}
-
 fn resolve(typed: &OsStr, environment: &Environment) -> Option<PathBuf> {
     if typed.as_bytes().contains(&b'/') {
         return Some(PathBuf::from(typed));
@@ -278,15 +238,5 @@ mod tests {
             assert_eq!(failure.code(), exit::USAGE);
             assert!(failure.next().unwrap().contains("--file A="));
         }
-    }
-
-    #[test]
-    fn secret_files_are_private_and_gone_afterwards() {
-        let files = SecretFiles::new(&Environment::default()).unwrap();
-        let path = files.add("KEY", &"x".into()).unwrap();
-        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
-        assert_eq!(fs::metadata(path.parent().unwrap()).unwrap().permissions().mode() & 0o777, 0o700);
-        drop(files);
-        assert!(!path.exists());
     }
 }

@@ -3,6 +3,7 @@
 #![allow(
     clippy::unwrap_used,
     clippy::print_stderr,
+    clippy::print_stdout,
     reason = "helpers of tests fail a test as its own lines would"
 )]
 
@@ -12,14 +13,30 @@ mod bad_input;
 mod cases;
 #[path = "cli/configuration.rs"]
 mod configuration;
+#[path = "cli/cores.rs"]
+mod cores;
 #[path = "cli/dotenv_packages.rs"]
 mod dotenv_packages;
 #[path = "cli/exchange.rs"]
 mod exchange;
 #[path = "cli/fail_closed.rs"]
 mod fail_closed;
+#[path = "cli/foreign.rs"]
+mod foreign;
+#[path = "cli/hostile.rs"]
+mod hostile;
+#[path = "../../secrets-manager/tests/manager/keys.rs"]
+mod keys;
+#[path = "cli/leaks.rs"]
+mod leaks;
+#[path = "cli/memory.rs"]
+mod memory;
+#[path = "cli/process_list.rs"]
+mod process_list;
 #[path = "cli/run.rs"]
 mod run;
+#[path = "../../secrets-manager/tests/manager/scan.rs"]
+mod scan;
 #[path = "cli/support.rs"]
 mod support;
 #[path = "cli/terminal.rs"]

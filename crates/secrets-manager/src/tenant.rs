@@ -75,11 +75,13 @@ impl Tenant {
 
     pub(crate) fn seal(&self, path: &SecretPath, draft: &Draft<'_>) -> Result<(Vec<u8>, Stamp), SealError> {
         let absolute = self.absolute(path);
-        let metadata = serde_json::to_vec(draft.metadata).map_err(|_| SealError::MetadataTooLarge)?;
-        if metadata.len() > usize::from(u16::MAX) {
+        let metadata_len = draft.metadata.encoded_len();
+        if metadata_len > Metadata::MAX_LEN {
             return Err(SealError::MetadataTooLarge);
         }
-        let metadata = Zeroizing::new(metadata);
+        // The exact length, so that no growth leaves a copy of the texts behind.
+        let mut metadata = Zeroizing::new(Vec::with_capacity(metadata_len));
+        serde_json::to_writer(&mut *metadata, draft.metadata).map_err(|_| SealError::MetadataTooLarge)?;
         let envelope = envelope::seal(
             &self.keyring,
             &NewEnvelope {

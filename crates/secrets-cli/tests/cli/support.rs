@@ -149,3 +149,24 @@ pub(crate) fn variable(name: &str) -> Option<String> {
 pub(crate) fn search_path() -> String {
     variable("PATH").unwrap_or_else(|| "/usr/local/bin:/usr/bin:/bin".to_owned())
 }
+
+/// A program as the user `nobody`, with nothing but `PATH` of the tester's environment; only for root.
+pub(crate) fn as_nobody(line: &[&str]) -> Command {
+    let mut command = Command::new("setpriv");
+    command.args(["--reuid", NOBODY, "--regid", NOBODY, "--clear-groups", "--"]).args(line);
+    command.env_clear().env("PATH", search_path()).current_dir("/").stdin(Stdio::null());
+    command
+}
+
+/// Gives a directory and everything in it to the user `nobody`.
+pub(crate) fn give_to_nobody(path: &Path) {
+    let id = NOBODY.parse().ok();
+    std::os::unix::fs::lchown(path, id, id).unwrap();
+    if path.is_dir() && !path.is_symlink() {
+        for entry in std::fs::read_dir(path).unwrap() {
+            give_to_nobody(&entry.unwrap().path());
+        }
+    }
+}
+
+const NOBODY: &str = "65534";

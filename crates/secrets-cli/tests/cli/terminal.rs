@@ -5,7 +5,7 @@ use std::process::{Command, Stdio};
 use crate::support::{Done, Scratch, feed, has, skip};
 
 /// Runs a line of shell at a terminal, types `typed` into it, and answers all that it showed.
-fn at_terminal(scratch: &Scratch, line: &str, typed: &str) -> Option<Done> {
+pub(crate) fn at_terminal(scratch: &Scratch, line: &str, typed: &str) -> Option<Done> {
     if !has("script") {
         skip("script (util-linux) is not installed");
         return None;

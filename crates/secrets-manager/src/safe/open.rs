@@ -26,9 +26,9 @@ pub(super) fn open(places: Places, options: Options, unlock: &Unlock) -> Result<
     if SecretPath::parse(&options.environment).is_err() || options.environment.contains('/') {
         return Err(Error::InvalidInput("an environment's name is one segment of a path".to_owned()));
     }
-    for directory in [&places.data, &places.state] {
+    for directory in [places.data.clone(), places.state.clone(), places.keyrings(), places.locks()] {
         if directory.symlink_metadata().is_ok() {
-            files::check_dir(directory)?;
+            files::check_dir(&directory)?;
         }
     }
     let file = HeaderFile::read(&places.header())?;

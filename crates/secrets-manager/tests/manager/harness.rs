@@ -1,6 +1,7 @@
 //! A safe in a scratch directory.
 
 use std::fs;
+use std::path::Path;
 use std::sync::Arc;
 
 use secrets_audit::verify::{Report, verify_log};
@@ -11,7 +12,7 @@ use tempfile::TempDir;
 
 /// A safe's files, and a local store beside them.
 pub struct Home {
-    _directory: TempDir,
+    _directory: Option<TempDir>,
     pub places: Places,
 }
 
@@ -28,10 +29,15 @@ impl Home {
     }
 
     async fn within(directory: TempDir) -> Self {
-        let root = directory.path();
+        let home = Self::at(directory.path());
+        init(&home.places, InitOptions::with_key_file(&home.places)).await.unwrap();
+        Self { _directory: Some(directory), ..home }
+    }
+
+    /// The files below `root`, whether there is a safe yet or not; they stay when this is dropped.
+    pub fn at(root: &Path) -> Self {
         let places = Places::new(root.join("config/key"), root.join("data"), root.join("state"));
-        init(&places, InitOptions::with_key_file(&places)).await.unwrap();
-        Self { _directory: directory, places }
+        Self { _directory: None, places }
     }
 
     pub fn store(&self) -> Arc<LocalBackend> {

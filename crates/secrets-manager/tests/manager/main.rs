@@ -5,6 +5,7 @@
     clippy::unwrap_used,
     clippy::missing_errors_doc,
     clippy::disallowed_methods,
+    clippy::print_stdout,
     reason = "tests"
 )]
 
@@ -15,6 +16,9 @@ mod environments;
 mod freshness;
 mod growth;
 mod harness;
+mod keys;
 mod lifecycle;
+mod memory;
 mod old_states;
+mod scan;
 mod slots;
