@@ -5,7 +5,7 @@ use std::io;
 
 use secrets_backend::{ErrorKind, NewSecret, PutMode, SecretPath, Timestamp, VersionId, VersionState};
 
-use super::simulated::{Chance, Disk, Event};
+use super::simulated::{Chance, Disk, Event, File};
 use super::{builder, read, transact, write};
 use crate::engine::Rows;
 use crate::fault::Fault;
@@ -20,7 +20,7 @@ const EVENTS: u32 = 4;
 fn redb_keeps_every_acknowledged_write_through_power_cuts_kills_and_failing_disks() {
     let rounds = rounds();
     let fresh = Disk::default();
-    builder().create_with_backend(fresh.clone()).unwrap().close().unwrap();
+    builder().create_with_backend(File::on(&fresh)).unwrap().close().unwrap();
     let (mut cuts, mut seed) = (0, 0);
     while cuts < rounds {
         cuts += Run::new(seed, &fresh).run();
@@ -123,7 +123,7 @@ struct Run {
 
 impl Run {
     fn new(seed: u64, fresh: &Disk) -> Self {
-        Self { seed, chance: Chance(seed), disk: fresh.duplicate(), model: Model::default(), cuts: 0 }
+        Self { seed, chance: Chance::new(seed), disk: fresh.duplicate(), model: Model::default(), cuts: 0 }
     }
 
     fn run(mut self) -> u64 {
@@ -230,8 +230,7 @@ impl Run {
     }
 
     fn check_integrity(&self) {
-        let copy = self.disk.duplicate();
-        copy.drop_cache();
+        let copy = File::on(&self.disk.as_held());
         let mut database = builder().create_with_backend(copy).unwrap();
         assert!(database.check_integrity().unwrap(), "seed {}", self.seed);
     }

@@ -2,7 +2,7 @@
 
 use secrets_backend::{ErrorKind, NewSecret, PutMode, SecretPath, Timestamp};
 
-use super::simulated::{Disk, Event};
+use super::simulated::{Disk, Event, File};
 use super::{builder, read, transact, write};
 use crate::fault::Fault;
 use crate::operations::{self, Put};
@@ -13,7 +13,7 @@ fn after_a_failed_sync_nothing_is_acknowledged_until_the_disk_itself_was_verifie
     disk.arrange(0, Event::SyncFails(std::io::ErrorKind::Other));
     assert!(put(&disk, 1, "new").is_err());
     // What the failing disk did to a page is hidden by the cache.
-    disk.damage_durable(&value(3));
+    disk.damage(&value(3).as_bytes()[..2000]);
     assert_eq!(get(&disk, 0).unwrap_err().detail(), Fault::needs_repair().detail(), "a reader has to wait");
     for _ in 0..2 {
         assert_eq!(
@@ -79,7 +79,7 @@ const SECRETS: u64 = 10;
 /// A disk with large secrets, the last of them two commits ago.
 fn disk_with_secrets() -> Disk {
     let disk = Disk::default();
-    builder().create_with_backend(disk.clone()).unwrap().close().unwrap();
+    builder().create_with_backend(File::on(&disk)).unwrap().close().unwrap();
     for number in 0..SECRETS {
         put(&disk, number, &value(number)).unwrap();
     }
