@@ -10,6 +10,7 @@ use super::{builder, read, transact, write};
 use crate::engine::Rows;
 use crate::fault::Fault;
 use crate::operations::{self, Put};
+use crate::test_rounds;
 
 const PATHS: [&str; 4] = ["a", "a/b", "c", "d/e/f"];
 const KEPT: usize = 3;
@@ -18,7 +19,7 @@ const EVENTS: u32 = 4;
 
 #[test]
 fn redb_keeps_every_acknowledged_write_through_power_cuts_kills_and_failing_disks() {
-    let rounds = rounds();
+    let rounds = test_rounds(60);
     let fresh = Disk::default();
     builder().create_with_backend(File::on(&fresh)).unwrap().close().unwrap();
     let (mut cuts, mut seed) = (0, 0);
@@ -27,12 +28,6 @@ fn redb_keeps_every_acknowledged_write_through_power_cuts_kills_and_failing_disk
         seed += 1;
     }
     println!("FIGURE: {cuts} power cuts in redb's storage calls lost no acknowledged write, {seed} disks");
-}
-
-/// How many power cuts; a small sample unless the environment asks for more.
-#[allow(clippy::disallowed_methods, reason = "the number of rounds of a test")]
-fn rounds() -> u64 {
-    std::env::var("SECRETS_TEST_ROUNDS").map_or(60, |rounds| rounds.parse().unwrap())
 }
 
 /// What the store should hold: by path, whether it is deleted, and its versions.
