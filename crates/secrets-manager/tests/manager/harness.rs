@@ -18,10 +18,16 @@ pub struct Home {
 impl Home {
     /// A fresh safe that opens with a key file.
     pub async fn new() -> Self {
+        let home = Self::empty();
+        init(&home.places, InitOptions::with_key_file(&home.places)).await.unwrap();
+        home
+    }
+
+    /// The place of a safe that was not made yet.
+    pub fn empty() -> Self {
         let directory = tempfile::tempdir().unwrap();
         let root = directory.path();
         let places = Places::new(root.join("config/key"), root.join("data"), root.join("state"));
-        init(&places, InitOptions::with_key_file(&places)).await.unwrap();
         Self { _directory: directory, places }
     }
 

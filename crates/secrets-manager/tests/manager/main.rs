@@ -14,5 +14,6 @@ mod conformance;
 mod environments;
 mod freshness;
 mod harness;
+mod interrupted;
 mod lifecycle;
 mod slots;
