@@ -26,6 +26,7 @@ fn nothing_acknowledged_is_lost_by_power_cuts_and_failures() {
 }
 
 /// How many power cuts; a small sample unless the environment asks for more.
+#[allow(clippy::disallowed_methods, reason = "the number of rounds of a test")]
 fn rounds() -> u64 {
     std::env::var("SECRETS_TEST_ROUNDS").map_or(60, |rounds| rounds.parse().unwrap())
 }
