@@ -51,12 +51,17 @@ impl Fault {
         self
     }
 
-    /// The same, met while the commit was under way: unless the disk was full, in which case nothing was
-    /// written, the outcome is unknown, and the caller has to read back.
-    pub(crate) fn while_committing(mut self) -> Self {
+    /// The same, met while the commit was under way: unless a write found no room, in which case nothing was
+    /// written, the outcome is unknown.
+    pub(crate) fn while_committing(self) -> Self {
         let written_nothing =
             self.detail.starts_with("no space left") || self.detail.starts_with("read-only");
-        if self.kind == ErrorKind::Unavailable && !written_nothing {
+        if written_nothing { self } else { self.with_unknown_outcome() }
+    }
+
+    /// The same, where the write may have taken effect or not: the caller has to read back.
+    pub(crate) fn with_unknown_outcome(mut self) -> Self {
+        if self.kind == ErrorKind::Unavailable {
             self.kind = ErrorKind::TimedOut;
             self.detail = format!("{}; whether the write took effect is unknown", self.detail).into();
         }

@@ -125,10 +125,7 @@ impl Home {
 
     /// A new, empty file; a leftover of that name is removed first. Only under the exclusive lock.
     pub(crate) fn create_file(&self, name: &'static str) -> Result<File, Fault> {
-        match rustix::fs::unlinkat(&self.descriptor, name, AtFlags::empty()) {
-            Ok(()) | Err(Errno::NOENT) => {}
-            Err(errno) => return Err(Fault::io("removing a leftover of the store", errno.into())),
-        }
+        self.remove(name)?;
         let file = self
             .open_at(name, OFlags::RDWR | OFlags::CREATE | OFlags::EXCL)
             .map_err(|errno| Fault::io("making a file of the store", errno.into()))?;
@@ -156,6 +153,14 @@ impl Home {
             .map_err(|errno| Fault::io("naming a file of the store", errno.into()))?;
         rustix::fs::fsync(&self.descriptor)
             .map_err(|errno| Fault::io("syncing the store's directory", errno.into()))
+    }
+
+    /// Removes a file, if it is there.
+    pub(crate) fn remove(&self, name: &'static str) -> Result<(), Fault> {
+        match rustix::fs::unlinkat(&self.descriptor, name, AtFlags::empty()) {
+            Ok(()) | Err(Errno::NOENT) => Ok(()),
+            Err(errno) => Err(Fault::io("removing a file of the store", errno.into())),
+        }
     }
 
     /// Whether something of that name is there, whatever it is.

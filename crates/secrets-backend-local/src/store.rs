@@ -25,7 +25,7 @@ impl Store {
     pub(crate) fn new(config: LocalConfig) -> Result<Self, InvalidConfig> {
         config.check()?;
         let engine: Box<dyn Engine> = match config.engine {
-            EngineKind::Redb => Box::new(crate::engine::redb::Redb),
+            EngineKind::Redb => Box::<crate::engine::redb::Redb>::default(),
             #[cfg(feature = "sled")]
             EngineKind::Sled => Box::new(crate::engine::sled::Sled),
             #[cfg(not(feature = "sled"))]

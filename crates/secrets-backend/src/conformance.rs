@@ -61,6 +61,7 @@
 mod batches;
 mod conduct;
 mod deletes;
+pub mod disk;
 mod faults;
 mod listing;
 mod metadata;

@@ -88,6 +88,13 @@ pub(crate) fn open_existing(path: &Path) -> Result<File> {
     Ok(file)
 }
 
+/// Opens a private file for reading and writing.
+pub(crate) fn open_existing_to_write(path: &Path) -> Result<File> {
+    let file = open(path, fs::OpenOptions::new().read(true).write(true))?;
+    check(path, &file)?;
+    Ok(file)
+}
+
 /// Whether a file has no bytes; a file whose size cannot be told has some.
 pub(crate) fn is_empty(file: &File) -> bool {
     file.metadata().is_ok_and(|meta| meta.len() == 0)
@@ -95,11 +102,7 @@ pub(crate) fn is_empty(file: &File) -> bool {
 
 /// Makes a private file that was not there; durable when it returns.
 pub(crate) fn create_new(path: &Path, bytes: &[u8]) -> Result<()> {
-    let temporary = sibling(path);
-    let mut file =
-        open(&temporary, fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600))?;
-    check(&temporary, &file)?;
-    file.write_all(bytes).and_then(|()| file.sync_all()).map_err(io_error(&temporary))?;
+    let temporary = write_sibling(path, bytes)?;
     // A hard link fails where the name is taken, which a rename would not.
     let linked = fs::hard_link(&temporary, path).map_err(io_error(path));
     fs::remove_file(&temporary).map_err(io_error(&temporary))?;
@@ -109,24 +112,65 @@ pub(crate) fn create_new(path: &Path, bytes: &[u8]) -> Result<()> {
 
 /// Puts a private file in the place of an older one, in one step; durable when it returns.
 pub(crate) fn replace(path: &Path, bytes: &[u8]) -> Result<()> {
-    let temporary = sibling(path);
-    let mut file =
-        open(&temporary, fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600))?;
-    check(&temporary, &file)?;
-    file.write_all(bytes).and_then(|()| file.sync_all()).map_err(io_error(&temporary))?;
-    fs::rename(&temporary, path).map_err(io_error(path))?;
-    sync_parent(path)
+    rename(&write_sibling(path, bytes)?, path)
 }
 
-/// Makes a private directory and what is missing above it.
+/// Gives a synced file its name, in the place of an older one; durable when it returns.
+pub(crate) fn rename(from: &Path, to: &Path) -> Result<()> {
+    fs::rename(from, to).map_err(io_error(to))?;
+    sync_parent(to)
+}
+
+/// Removes a file, if it is there.
+pub(crate) fn remove(path: &Path) -> Result<()> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(io_error(path)(error)),
+        _ => Ok(()),
+    }
+}
+
+/// Writes and syncs a file beside its place.
+fn write_sibling(path: &Path, bytes: &[u8]) -> Result<PathBuf> {
+    let temporary = sibling(path);
+    let mut file = create_empty(&temporary)?;
+    file.write_all(bytes).and_then(|()| file.sync_all()).map_err(io_error(&temporary))?;
+    Ok(temporary)
+}
+
+/// Makes an empty private file for reading and writing.
+///
+/// A leftover of that name is removed, never written: it may be a second name of a file that is in use.
+pub(crate) fn create_empty(path: &Path) -> Result<File> {
+    remove(path)?;
+    let file = open(path, fs::OpenOptions::new().read(true).write(true).create_new(true).mode(0o600))?;
+    check(path, &file)?;
+    Ok(file)
+}
+
+/// Has the system forget the pages of a file that are not waiting to be written, so that what is read next is
+/// what the disk holds.
+pub(crate) fn forget_cache(file: &File) -> io::Result<()> {
+    Ok(rustix::fs::fadvise(file, 0, None, rustix::fs::Advice::DontNeed)?)
+}
+
+/// Makes a private directory and what is missing above it; durable when it returns.
 pub(crate) fn create_dir(path: &Path) -> Result<()> {
-    fs::DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(io_error(path))?;
+    create_parent(path)?;
     check_dir(path)
 }
 
-/// Makes a directory that may be shared with other programs, private where it is new.
+/// Makes a directory that may be shared with other programs, private where it is new; durable when it returns.
 pub(crate) fn create_parent(path: &Path) -> Result<()> {
-    fs::DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(io_error(path))
+    let is_missing = |path: &&Path| !path.as_os_str().is_empty() && path.symlink_metadata().is_err();
+    let missing: Vec<&Path> = path.ancestors().take_while(is_missing).collect();
+    for directory in missing.into_iter().rev() {
+        match fs::DirBuilder::new().mode(0o700).create(directory) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+            made => made.map_err(io_error(directory))?,
+        }
+        sync_parent(directory)?;
+    }
+    Ok(())
 }
 
 /// A directory of the safe: no symlink, ours, closed to others.
@@ -140,7 +184,11 @@ pub(crate) fn check_dir(path: &Path) -> Result<()> {
 
 /// Makes the entry of a file in its directory durable.
 pub(crate) fn sync_parent(path: &Path) -> Result<()> {
-    let Some(parent) = path.parent() else { return Ok(()) };
+    let parent = match path.parent() {
+        None => return Ok(()),
+        Some(parent) if parent.as_os_str().is_empty() => Path::new("."),
+        Some(parent) => parent,
+    };
     File::open(parent).and_then(|dir| dir.sync_all()).map_err(io_error(parent))
 }
 
@@ -197,6 +245,23 @@ mod tests {
         assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
         assert!(create_new(&path, b"two").is_err());
         assert_eq!(&**read(&path, 10).unwrap(), b"one");
+    }
+
+    #[test]
+    fn a_leftover_that_is_a_second_name_of_a_file_is_not_written_through() {
+        let (dir, path) = scratch();
+        create_new(&path, b"in use").unwrap();
+        // As a kill leaves it, between the link and the removal of the first name.
+        fs::hard_link(&path, dir.path().join("file.new")).unwrap();
+        assert!(create_new(&path, b"second").is_err());
+        assert_eq!(&**read(&path, 10).unwrap(), b"in use");
+        fs::hard_link(&path, dir.path().join("file.new")).unwrap();
+        let reader = open_existing(&path).unwrap();
+        replace(&path, b"third").unwrap();
+        assert_eq!(&**read(&path, 10).unwrap(), b"third");
+        let mut before = String::new();
+        (&reader).read_to_string(&mut before).unwrap();
+        assert_eq!(before, "in use", "who has the file open still reads the whole old one");
     }
 
     #[test]

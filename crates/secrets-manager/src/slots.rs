@@ -101,7 +101,7 @@ impl<'a> Slots<'a> {
         let state = Arc::clone(&recorder.state);
         let changed = blocking(move || {
             let _lock = crate::init::lock(&places)?;
-            let file = HeaderFile::read(&places.header())?;
+            let file = HeaderFile::read_durable(&places.header())?;
             let mut unlocked = file.unlock(&unlock)?;
             let value = change(&mut unlocked.header, &unlocked.root)?;
             unlocked.header.advance();

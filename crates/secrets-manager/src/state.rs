@@ -5,6 +5,7 @@
 mod db;
 mod journal;
 mod mark;
+mod medium;
 
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -308,6 +309,45 @@ mod tests {
         assert_eq!(state.mark(OBJECT).unwrap(), Some(purging));
         state.record(&[(OBJECT, live(3))]).unwrap();
         assert_eq!(state.mark(OBJECT).unwrap(), Some(live(3)));
+    }
+
+    #[test]
+    fn a_state_whose_making_was_cut_short_is_made_anew() {
+        let (_directory, path) = scratch();
+        // As a kill leaves it: some length, and not yet redb's magic number.
+        for leftover in [&[0; 1 << 16][..], b"re", b""] {
+            crate::files::replace(&path.with_added_extension("new"), leftover).unwrap();
+            let _ = std::fs::remove_file(&path);
+            let state = State::new(path.clone(), key(), Duration::from_secs(1));
+            state.record(&[(OBJECT, live(1))]).unwrap();
+            state.seen().clear();
+            assert_eq!(state.mark(OBJECT).unwrap(), Some(live(1)));
+        }
+    }
+
+    #[test]
+    fn a_state_whose_disk_failed_is_verified_before_it_is_believed() {
+        let (_directory, path) = scratch();
+        let state = State::new(path.clone(), key(), Duration::from_secs(1));
+        let objects: Vec<_> = (0..=255).map(|byte| (ObjectId::from_bytes([byte; 16]), live(1))).collect();
+        state.record(&objects).unwrap();
+        state.record(&[(OBJECT, live(2))]).unwrap();
+        let good = std::fs::read(&path).unwrap();
+        let suspect = path.with_added_extension("suspect");
+        // One mark of many, which nobody asks for.
+        let mut damaged = good.clone();
+        for place in (0..good.len() - 16).filter(|at| good[*at..].starts_with(&[200; 16])) {
+            damaged[place + 20] ^= 1;
+        }
+        assert_ne!(damaged, good);
+        std::fs::write(&path, damaged).unwrap();
+        crate::files::create_new(&suspect, b"").unwrap();
+        assert!(state.survey().is_err(), "a reader verifies, too");
+        assert!(state.record(&[(OBJECT, live(3))]).is_err());
+        assert!(suspect.exists());
+        std::fs::write(&path, good).unwrap();
+        state.record(&[(OBJECT, live(3))]).unwrap();
+        assert!(!suspect.exists());
     }
 
     #[test]

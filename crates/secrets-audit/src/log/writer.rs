@@ -19,6 +19,8 @@ pub(super) struct Writer {
     current: Option<Head>,
     /// The end of what is known to be durable: where finding out begins, and below which the log never shrinks.
     durable: Head,
+    /// Whether the log was shortened, and a power cut may still bring back what was removed.
+    unsettled: bool,
     warnings: Vec<Warning>,
 }
 
@@ -26,8 +28,8 @@ impl Writer {
     pub(super) fn open(storage: Box<dyn Storage>, lock_wait: Duration, key: SigningKey) -> Result<Self> {
         let public = key.verifying_key();
         let durable = Head::default();
-        let mut writer =
-            Self { storage, lock_wait, key, public, current: None, durable, warnings: Vec::new() };
+        let (current, unsettled, warnings) = (None, false, Vec::new());
+        let mut writer = Self { storage, lock_wait, key, public, current, durable, unsettled, warnings };
         writer.locked(Self::load)?;
         Ok(writer)
     }
@@ -55,16 +57,17 @@ impl Writer {
             }
             // From here on the end of the log is unknown until all has gone well.
             writer.current = None;
-            if let Err(error) = writer.storage.write_at(before.bytes, &bytes) {
-                // Best effort: what cannot be removed now is verified, then adopted or removed, by the next call.
-                let _ = writer.storage.truncate(before.bytes);
-                return Err(Error::io("write the audit log")(error));
-            }
-            if durability == Durability::Synced {
-                // Best effort again: what was not acknowledged should not stay.
-                writer
-                    .sync(&head, before.bytes)
-                    .inspect_err(|_| drop(writer.storage.truncate(before.bytes)))?;
+            let written =
+                writer.storage.write_at(before.bytes, &bytes).map_err(Error::io("write the audit log"));
+            let written = written.and_then(|()| match durability {
+                Durability::Synced => writer.sync(&head, before.bytes),
+                Durability::Deferred => Ok(()),
+            });
+            if let Err(error) = written {
+                // Best effort: what was not acknowledged should not stay. What cannot be removed now is verified,
+                // then adopted or removed, by the next call.
+                let _ = writer.shorten(before.bytes);
+                return Err(error);
             }
             writer.current = Some(head);
             Ok(appended)
@@ -136,6 +139,9 @@ impl Writer {
 
     /// Verifies and adopts what others have appended since this instance last looked.
     fn catch_up(&mut self) -> Result<Head> {
+        if self.unsettled {
+            self.settle().map_err(Error::io("repair the audit log"))?;
+        }
         let mut head = self.current.take().unwrap_or_else(|| self.durable.clone());
         let length = self.storage.length().map_err(Error::io("inspect the audit log"))?;
         if length < head.bytes {
@@ -145,7 +151,7 @@ impl Writer {
             let mark = self.storage.read_head().ok().flatten();
             let mark = mark.and_then(|file| Head::decode(&file, &self.public).ok().flatten());
             if self.adopt(&mut head, length, mark.as_ref())? == Tail::Torn {
-                self.storage.truncate(head.bytes).map_err(Error::io("repair the audit log"))?;
+                self.shorten(head.bytes).map_err(Error::io("repair the audit log"))?;
                 self.warn(Warning::TornTail { size: head.size(), bytes: length - head.bytes });
             }
         }
@@ -174,6 +180,22 @@ impl Writer {
                 },
             }
         }
+    }
+
+    /// Removes what an append left, durably, before anything else is written in its place.
+    ///
+    /// Otherwise a power cut could leave sectors of what was removed among those of what was written later: lines
+    /// without a hole that do not verify, as if someone had altered them.
+    fn shorten(&mut self, end: u64) -> io::Result<()> {
+        self.storage.truncate(end)?;
+        self.unsettled = true;
+        self.settle()
+    }
+
+    fn settle(&mut self) -> io::Result<()> {
+        self.storage.sync()?;
+        self.unsettled = false;
+        Ok(())
     }
 
     /// Makes the log durable up to `head`, of which everything from `written` on was just written.

@@ -1,4 +1,4 @@
-//! A disk that keeps what was synced, and of the rest what chance decides, by sectors of 512 bytes.
+//! A disk that keeps what was synced, and of the rest what chance decides, by sectors of 512 or 4096 bytes.
 
 use std::collections::BTreeSet;
 use std::io;
@@ -23,8 +23,12 @@ pub struct State {
     pub read: u64,
     /// How many bytes of the log were written.
     pub written: u64,
-    /// Fails the next writes after this many bytes in all.
+    /// Fails the next writes after this many bytes in all, as a full disk does.
     pub room: Option<usize>,
+    /// Fails the next write of the log after this many bytes, as a broken disk does.
+    pub fail_write: Option<usize>,
+    /// Fails the next write of the head.
+    pub fail_head: bool,
     /// Fails the next sync, and takes what was not written for written, as Linux does.
     pub fail_sync: bool,
 }
@@ -53,12 +57,13 @@ impl Disk {
     /// Cuts the power: what was not synced is there, gone or torn, as `chance` says.
     pub fn cut_power(&self, chance: &mut Chance) {
         let mut state = self.state();
-        state.log.settle(chance);
+        let sector = if chance.one_in(2) { 512 } else { 4096 };
+        state.log.settle(chance, sector);
         if let Some(head) = &mut state.head {
-            head.settle(chance);
+            head.settle(chance, sector);
         }
-        state.room = None;
-        state.fail_sync = false;
+        (state.room, state.fail_write) = (None, None);
+        (state.fail_sync, state.fail_head) = (false, false);
     }
 }
 
@@ -83,13 +88,19 @@ impl File {
         }
     }
 
-    fn settle(&mut self, chance: &mut Chance) {
-        // The length may have been written or not, and each sector by itself.
+    fn settle(&mut self, chance: &mut Chance, size: usize) {
+        // The length may have been written or not, and each sector by itself: of one size, so that the smaller
+        // ones of a larger one share its fate.
         if chance.one_in(2) {
             self.durable.resize(self.seen.len(), 0);
         }
+        let mut fate = (usize::MAX, false);
         for sector in std::mem::take(&mut self.dirty) {
-            if chance.one_in(2) {
+            let larger = sector * SECTOR / size;
+            if fate.0 != larger {
+                fate = (larger, chance.one_in(2));
+            }
+            if fate.1 {
                 self.persist(sector);
             }
         }
@@ -119,6 +130,10 @@ impl Storage for Disk {
 
     fn write_at(&mut self, offset: u64, bytes: &[u8]) -> io::Result<()> {
         let mut state = self.state();
+        if let Some(through) = state.fail_write.take() {
+            state.log.write(usize::try_from(offset).unwrap(), &bytes[..through.min(bytes.len())]);
+            return Err(io::Error::other("the disk is broken"));
+        }
         let room = state.room.unwrap_or(bytes.len()).min(bytes.len());
         state.log.write(usize::try_from(offset).unwrap(), &bytes[..room]);
         state.written += room as u64;
@@ -137,7 +152,13 @@ impl Storage for Disk {
         let mut state = self.state();
         state.syncs += 1;
         if std::mem::take(&mut state.fail_sync) {
-            state.log.dirty.clear();
+            // Some of it may have got through.
+            let mut chance = Chance(state.syncs);
+            for sector in std::mem::take(&mut state.log.dirty) {
+                if chance.one_in(2) {
+                    state.log.persist(sector);
+                }
+            }
             return Err(io::Error::other("the disk does not answer"));
         }
         state.log.sync();
@@ -149,8 +170,11 @@ impl Storage for Disk {
     }
 
     fn write_head(&mut self, bytes: &[u8]) -> io::Result<()> {
-        self.state().head.get_or_insert_default().write(0, bytes);
-        Ok(())
+        let mut state = self.state();
+        let fails = std::mem::take(&mut state.fail_head);
+        let through = if fails { bytes.len() / 2 } else { bytes.len() };
+        state.head.get_or_insert_default().write(0, &bytes[..through]);
+        if fails { Err(io::Error::other("the disk is broken")) } else { Ok(()) }
     }
 }
 

@@ -3,26 +3,36 @@
 //! Each commit is durable at once, in two phases and with the allocator's state (quick repair), so that the
 //! one open for writing that a kill makes necessary does not read the whole file. The cache is bounded.
 
-use std::fs::File;
+mod errors;
+mod medium;
+#[cfg(test)]
+mod power;
+#[cfg(test)]
+mod simulated;
+#[cfg(test)]
+mod suspect;
+mod watched;
+
 use std::ops::ControlFlow;
+use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
 use redb::backends::FileBackend;
 use redb::{
-    Builder, CommitError, CompactionError, Database, DatabaseError, Durability, ReadOnlyDatabase,
-    ReadOnlyTable, ReadTransaction, ReadableDatabase as _, ReadableTable, StorageError, TableDefinition,
-    TableError, TransactionError, WriteTransaction,
+    Builder, CompactionError, Database, Durability, ReadOnlyDatabase, ReadOnlyTable, ReadTransaction,
+    ReadableDatabase as _, ReadableTable, StorageBackend, TableDefinition, TableError, WriteTransaction,
 };
 use secrets_backend::ErrorKind;
 use zeroize::Zeroizing;
 
+use self::errors::{beginning, committing, opening, storage, table_opening};
+use self::medium::{Directory, FILE, Medium, NEW_FILE};
+use self::watched::{Watch, Watched};
 use super::{Engine, Read, Rows, RowsMut, Table, Visit, Write};
 use crate::fault::Fault;
 use crate::files::{Access, Home};
 use crate::lock::Share;
 
-const FILE: &str = "store.redb";
-const NEW_FILE: &str = "store.redb.new";
 /// Memory for pages: without a bound redb takes up to 1 GiB.
 const CACHE: usize = 16 * 1024 * 1024;
 
@@ -30,8 +40,16 @@ type Definition<'a> = TableDefinition<'a, &'static [u8], &'static [u8]>;
 type ReadTable = ReadOnlyTable<&'static [u8], &'static [u8]>;
 
 /// The default engine.
-#[derive(Debug)]
-pub(crate) struct Redb;
+#[derive(Debug, Default)]
+pub(crate) struct Redb {
+    suspected: AtomicBool,
+}
+
+impl Redb {
+    fn directory<'a>(&'a self, home: &'a Home) -> Directory<'a> {
+        Directory { home, suspected: &self.suspected }
+    }
+}
 
 impl Engine for Redb {
     fn reading(&self) -> Share {
@@ -43,8 +61,8 @@ impl Engine for Redb {
     }
 
     fn create(&self, home: &Home, _deadline: Instant) -> Result<(), Fault> {
-        let database = open_for_writing(home.create_file(NEW_FILE)?)?;
-        database.close().map_err(opening)?;
+        let file = FileBackend::new(home.create_file(NEW_FILE)?).map_err(opening)?;
+        builder().create_with_backend(file).map_err(opening)?.close().map_err(opening)?;
         home.rename(NEW_FILE, FILE)
     }
 
@@ -55,14 +73,11 @@ impl Engine for Redb {
         _deadline: Instant,
         work: &mut Read<'_>,
     ) -> Result<(), Fault> {
-        let backend = FileBackend::new(file(home, Access::Read)?).map_err(opening)?;
-        let database: ReadOnlyDatabase = builder().open_read_only_with_backend(backend).map_err(opening)?;
-        let transaction = database.begin_read().map_err(beginning)?;
-        work(&Snapshot { transaction: &transaction, environment })
+        read(&self.directory(home), environment, work)
     }
 
     fn repair(&self, home: &Home) -> Result<(), Fault> {
-        open_for_writing(file(home, Access::Write)?)?.close().map_err(opening)
+        write(&self.directory(home), |_, _| Ok(()))
     }
 
     fn write(
@@ -72,35 +87,87 @@ impl Engine for Redb {
         _deadline: Instant,
         work: &mut Write<'_>,
     ) -> Result<(), Fault> {
-        let database = open_for_writing(file(home, Access::Write)?)?;
-        let transaction = begin(&database)?;
-        let outcome = work(&mut Transaction { transaction: &transaction, environment });
-        match outcome {
-            Ok(()) => transaction.commit().map_err(committing),
-            Err(fault) => {
-                // The fault is the answer; a transaction that is not committed leaves nothing.
-                let _ = transaction.abort();
-                Err(fault)
-            }
-        }
-        // Closing, when `database` is dropped, only tidies up: what was committed is durable, and a close
-        // that fails makes the next open a repair.
+        write(&self.directory(home), |database, watch| transact(database, watch, environment, work))
     }
 
     fn compact(&self, home: &Home, _deadline: Instant) -> Result<(), Fault> {
-        let mut database = open_for_writing(file(home, Access::Write)?)?;
-        database.compact().map(drop).map_err(|error| match error {
-            CompactionError::Storage(error) => storage(error),
-            error => Fault::new(ErrorKind::Unexpected, "compacting the store").with_source(error),
-        })?;
-        database.close().map_err(opening)
+        write(&self.directory(home), |database, _| {
+            database.compact().map(drop).map_err(|error| match error {
+                CompactionError::Storage(error) => storage(error),
+                error => Fault::new(ErrorKind::Unexpected, "compacting the store").with_source(error),
+            })
+        })
     }
 
     fn size(&self, home: &Home) -> Result<u64, Fault> {
-        let file = file(home, Access::Read)?;
-        file.metadata()
-            .map(|metadata| metadata.len())
-            .map_err(|error| Fault::io("measuring the store", error))
+        self.directory(home).size()
+    }
+}
+
+/// Opens for reading, and reads in one snapshot.
+fn read(medium: &impl Medium, environment: &str, work: &mut Read<'_>) -> Result<(), Fault> {
+    if medium.is_suspect()? {
+        return Err(Fault::needs_repair());
+    }
+    let file = medium.open(Access::Read)?;
+    let database: ReadOnlyDatabase = builder().open_read_only_with_backend(file).map_err(opening)?;
+    let transaction = database.begin_read().map_err(beginning)?;
+    work(&Snapshot { transaction: &transaction, environment })
+}
+
+/// Opens for writing, which repairs what an unclean stop left, works and closes.
+fn write(
+    medium: &impl Medium,
+    work: impl FnOnce(&mut Database, &Watch) -> Result<(), Fault>,
+) -> Result<(), Fault> {
+    verify_suspect(medium)?;
+    let watch = Watch::default();
+    let outcome = open(&builder(), watch.over(medium.open(Access::Write)?)).and_then(|mut database| {
+        let outcome = work(&mut database, &watch);
+        // What was committed is durable already. A close that fails makes the next open a repair.
+        let _ = database.close();
+        outcome
+    });
+    if watch.sync_failed() {
+        medium.suspect();
+    }
+    outcome
+}
+
+/// After a failed sync: reads what the disk holds, every page of it, before anything is believed or written.
+fn verify_suspect(medium: &impl Medium) -> Result<(), Fault> {
+    if !medium.is_suspect()? {
+        return Ok(());
+    }
+    medium.forget_cache()?;
+    let watch = Watch::default();
+    let storage = watch.over(medium.open(Access::Write)?);
+    let database = open(builder().set_check_integrity_on_open(true), storage)?;
+    database.close().map_err(opening)?;
+    if watch.sync_failed() {
+        return Err(Fault::new(ErrorKind::Unavailable, "input/output error, verifying the store"));
+    }
+    medium.trust()
+}
+
+fn open<S: StorageBackend>(builder: &Builder, storage: Watched<S>) -> Result<Database, Fault> {
+    builder.create_with_backend(storage).map_err(opening)
+}
+
+fn transact(
+    database: &Database,
+    watch: &Watch,
+    environment: &str,
+    work: &mut Write<'_>,
+) -> Result<(), Fault> {
+    let transaction = begin(database)?;
+    match work(&mut Transaction { transaction: &transaction, environment }) {
+        Ok(()) => transaction.commit().map_err(|error| committing(error, watch.sync_failed())),
+        Err(fault) => {
+            // The fault is the answer; a transaction that is not committed leaves nothing.
+            let _ = transaction.abort();
+            Err(fault)
+        }
     }
 }
 
@@ -204,17 +271,6 @@ fn builder() -> Builder {
     builder
 }
 
-fn file(home: &Home, access: Access) -> Result<File, Fault> {
-    let file = home.open_file(FILE, access)?.ok_or_else(|| Fault::damaged("store.redb is missing"))?;
-    let length = file.metadata().map_err(|error| Fault::io("measuring the store", error))?.len();
-    // redb would start afresh in an empty file.
-    if length == 0 { Err(Fault::damaged("store.redb is empty")) } else { Ok(file) }
-}
-
-fn open_for_writing(file: File) -> Result<Database, Fault> {
-    builder().create_with_backend(FileBackend::new(file).map_err(opening)?).map_err(opening)
-}
-
 fn begin(database: &Database) -> Result<WriteTransaction, Fault> {
     let mut transaction = database.begin_write().map_err(beginning)?;
     transaction.set_quick_repair(true);
@@ -222,57 +278,4 @@ fn begin(database: &Database) -> Result<WriteTransaction, Fault> {
         .set_durability(Durability::Immediate)
         .map_err(|error| Fault::new(ErrorKind::Unexpected, "setting the durability").with_source(error))?;
     Ok(transaction)
-}
-
-fn opening(error: DatabaseError) -> Fault {
-    match error {
-        DatabaseError::RepairAborted => Fault::needs_repair(),
-        DatabaseError::DatabaseAlreadyOpen | DatabaseError::LockProtocolMismatch => {
-            Fault::new(ErrorKind::Unavailable, "another program has store.redb open").with_source(error)
-        }
-        DatabaseError::UpgradeRequired(_) => {
-            Fault::new(ErrorKind::Unsupported, "store.redb has a file format that this build does not read")
-                .with_source(error)
-        }
-        DatabaseError::Storage(error) => storage(error),
-        error => Fault::new(ErrorKind::Unexpected, "opening the store").with_source(error),
-    }
-}
-
-fn beginning(error: TransactionError) -> Fault {
-    match error {
-        TransactionError::Storage(error) => storage(error),
-        error => Fault::new(ErrorKind::Unexpected, "beginning a transaction").with_source(error),
-    }
-}
-
-fn table_opening(error: TableError) -> Fault {
-    match error {
-        TableError::Storage(error) => storage(error),
-        TableError::TableTypeMismatch { .. }
-        | TableError::TableIsMultimap(_)
-        | TableError::TypeDefinitionChanged { .. } => {
-            Fault::damaged("a table of the store has another type").with_source(error)
-        }
-        error => Fault::new(ErrorKind::Unexpected, "opening a table").with_source(error),
-    }
-}
-
-fn committing(error: CommitError) -> Fault {
-    match error {
-        CommitError::Storage(error) => storage(error).while_committing(),
-        error => Fault::new(ErrorKind::Unexpected, "committing").with_source(error),
-    }
-}
-
-fn storage(error: StorageError) -> Fault {
-    match error {
-        StorageError::Io(error) => Fault::io("in store.redb", error),
-        StorageError::Corrupted(_) => Fault::damaged("store.redb is damaged").with_source(error),
-        StorageError::ValueTooLarge(_) => Fault::new(ErrorKind::InvalidInput, "the value is too large"),
-        StorageError::PreviousIo => {
-            Fault::new(ErrorKind::Unavailable, "input/output error, in store.redb").with_source(error)
-        }
-        error => Fault::new(ErrorKind::Unexpected, "in store.redb").with_source(error),
-    }
 }

@@ -1,7 +1,7 @@
 //! Damaged files: a typed error or the right value, never a panic and never a wrong value.
 
 use std::fs;
-use std::os::unix::fs::FileExt as _;
+use std::os::unix::fs::{FileExt as _, OpenOptionsExt as _};
 use std::path::Path;
 use std::time::Duration;
 
@@ -57,6 +57,35 @@ async fn a_rotten_value_is_tampered() {
     let error = get(&backend, "a/3").await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Tampered, "{error}");
     assert!(!format!("{error:?}").contains("come back whole"), "the error shows the value");
+}
+
+#[tokio::test]
+async fn a_store_whose_sync_failed_is_verified_whole_before_it_answers() {
+    let scratch = fast_scratch();
+    let directory = scratch.path().join("store");
+    let backend = backend(&directory, Engine::Redb);
+    let large = VALUE.repeat(2000);
+    put(&backend, "large", &large).await.unwrap();
+    put(&backend, "small", "1").await.unwrap();
+    put(&backend, "small", "2").await.unwrap();
+    let (store, suspect) = (directory.join("store.redb"), directory.join("store.suspect"));
+    let good = fs::read(&store).unwrap();
+    let place = good.windows(4000).position(|window| window == &large.as_bytes()[..4000]).unwrap();
+    let damaged = [&good[..place], b"T", &good[place + 1..]].concat();
+    fs::write(&store, damaged).unwrap();
+    assert_eq!(get(&backend, "small").await.unwrap(), "2", "nobody looks at the damage");
+    // What a failed sync leaves behind, for every process to see.
+    let mark = || drop(fs::File::options().create(true).append(true).mode(0o600).open(&suspect).unwrap());
+    mark();
+    assert_eq!(get(&backend, "small").await.unwrap_err().kind(), ErrorKind::Tampered);
+    assert_eq!(put(&backend, "small", "3").await.unwrap_err().kind(), ErrorKind::Tampered);
+    assert!(suspect.exists(), "what did not verify stays suspect");
+    fs::write(&store, good).unwrap();
+    assert_eq!(get(&backend, "small").await.unwrap(), "2");
+    assert!(!suspect.exists());
+    mark();
+    put(&backend, "small", "3").await.unwrap();
+    assert!(!suspect.exists());
 }
 
 #[tokio::test]

@@ -44,7 +44,8 @@ pub(super) fn open(places: Places, options: Options, unlock: &Unlock) -> Result<
     let state =
         State::new(places.state_db(), unlocked.root.state_key(&unlocked.header.safe_id()), options.lock_wait);
     let has_journal = match check_survey(&places, &state, &unlocked.header, &log) {
-        // The header was read before the state: another process may have changed both in between.
+        // The header was read before the state: another process may have changed both in between. Or it was
+        // never written, by a change that failed.
         Err(Error::OldHeader { .. }) => {
             unlocked = HeaderFile::read(&places.header())?.unlock(unlock)?;
             check_survey(&places, &state, &unlocked.header, &log)?
@@ -111,6 +112,11 @@ fn check_survey(places: &Places, state: &State, header: &Header, log: &AuditLog)
     }
     state.note_audit_size(log.size());
     if header.sequence() > seen.header {
+        // One that a power cut may still take back must not be noted: the one before would be refused for ever.
+        let durable = HeaderFile::read_durable(&places.header())?.best()?.sequence();
+        if durable < header.sequence() {
+            return Err(Error::OldHeader { path: places.header(), found: durable, seen: header.sequence() });
+        }
         state.record_header(header.sequence())?;
     }
     Ok(has_journal)

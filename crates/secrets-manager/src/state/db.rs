@@ -1,13 +1,17 @@
-//! The database file of the state: opened per operation, shared by the processes of an installation.
+//! The database of the state: opened per operation, shared by the processes of an installation.
+
+#[cfg(test)]
+mod power;
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use redb::ReadableDatabase;
-use redb::backends::FileBackend;
-use redb::{Builder, Database, DatabaseError, ReadOnlyDatabase, ReadTransaction, WriteTransaction};
+use redb::{
+    Builder, Database, DatabaseError, ReadOnlyDatabase, ReadTransaction, ReadableDatabase, WriteTransaction,
+};
 
-use crate::files::{self, FileError};
+use super::medium::{Medium, StateFile};
+use crate::files::FileError;
 
 /// Why the state cannot be read or written.
 #[derive(Debug, thiserror::Error)]
@@ -52,18 +56,20 @@ pub enum StateError {
 
 /// The file, and how long to wait for other processes.
 #[derive(Debug)]
-pub(super) struct Db {
-    path: PathBuf,
+pub(super) struct Db<M = StateFile> {
+    medium: M,
     wait: Duration,
 }
 
 impl Db {
     pub(super) const fn new(path: PathBuf, wait: Duration) -> Self {
-        Self { path, wait }
+        Self { medium: StateFile::new(path), wait }
     }
+}
 
+impl<M: Medium> Db<M> {
     pub(super) fn path(&self) -> &Path {
-        &self.path
+        self.medium.path()
     }
 
     /// Reads in one snapshot; `None` where there is no file yet.
@@ -76,7 +82,7 @@ impl Db {
             Opened::Missing => return Ok(None),
             Opened::Unclean => {
                 // One writer's open repairs it; then it can be read beside others again.
-                drop(self.open_for_writing()?);
+                self.written(self.open_for_writing()?, |_| Ok(()))?;
                 match self.open_read_only()? {
                     Opened::Ready(database) => database,
                     Opened::Missing | Opened::Unclean => return Err(self.held()),
@@ -92,26 +98,51 @@ impl Db {
         &self,
         body: impl FnOnce(&WriteTransaction) -> Result<T, redb::Error>,
     ) -> Result<T, StateError> {
-        let database = self.open_for_writing()?;
-        let mut transaction = database.begin_write().map_err(|e| self.error(e))?;
-        // Reopening after a kill then reads a saved allocator instead of scanning the file.
-        transaction.set_quick_repair(true);
-        let value = body(&transaction).map_err(|e| self.error(e))?;
-        transaction.commit().map_err(|e| self.error(e))?;
-        Ok(value)
+        self.written(self.open_for_writing()?, |database| {
+            let mut transaction = database.begin_write()?;
+            // Reopening after a kill then reads a saved allocator instead of scanning the file.
+            transaction.set_quick_repair(true);
+            let value = body(&transaction)?;
+            transaction.commit()?;
+            Ok(value)
+        })
+    }
+
+    /// Works and closes. What the disk fails meanwhile makes the file suspect, whatever is answered.
+    fn written<T>(
+        &self,
+        database: Database,
+        work: impl FnOnce(&Database) -> Result<T, redb::Error>,
+    ) -> Result<T, StateError> {
+        let answer = work(&database);
+        // Before the lock is let go of with the closing.
+        self.suspect_after(answer.as_ref().err());
+        let closed = database.close().map_err(redb::Error::from);
+        self.suspect_after(closed.err().as_ref());
+        answer.map_err(|error| self.error(error))
+    }
+
+    /// redb does not tell a failed sync from a failed write, so either is taken for the worse.
+    fn suspect_after(&self, failure: Option<&redb::Error>) {
+        let failed = match failure {
+            Some(redb::Error::Io(error)) => error.kind() != std::io::ErrorKind::InvalidData,
+            Some(redb::Error::PreviousIo) => true,
+            _ => false,
+        };
+        if failed {
+            self.medium.suspect();
+        }
     }
 
     fn open_read_only(&self) -> Result<Opened, StateError> {
+        if self.medium.is_suspect() {
+            return Ok(Opened::Unclean);
+        }
         self.patiently(|| {
-            let file = match files::open_existing(&self.path) {
-                // Another process is just making it.
-                Ok(file) if files::is_empty(&file) => return Ok(Opened::Missing),
-                Ok(file) => file,
-                Err(error) if error.is_missing() => return Ok(Opened::Missing),
-                Err(error) => return Err(Attempt::Failed(error.into())),
+            let Some(file) = self.medium.open().map_err(|error| Attempt::Failed(error.into()))? else {
+                return Ok(Opened::Missing);
             };
-            let opened = FileBackend::new(file).and_then(|file| builder().open_read_only_with_backend(file));
-            match opened {
+            match builder().open_read_only_with_backend(file) {
                 Ok(database) => Ok(Opened::Ready(database)),
                 Err(DatabaseError::RepairAborted) => Ok(Opened::Unclean),
                 Err(error) => Err(self.attempt(error)),
@@ -121,10 +152,33 @@ impl Db {
 
     fn open_for_writing(&self) -> Result<Database, StateError> {
         self.patiently(|| {
-            let file = files::open_or_create(&self.path).map_err(|error| Attempt::Failed(error.into()))?;
-            let opened = FileBackend::new(file).and_then(|file| builder().create_with_backend(file));
-            opened.map_err(|error| self.attempt(error))
+            let failed = |error: FileError| Attempt::Failed(error.into());
+            let file = match self.medium.open_for_writing().map_err(failed)? {
+                Some(file) => file,
+                None => {
+                    self.medium.make(&|file| self.make(file)).map_err(Attempt::Failed)?;
+                    self.medium.open_for_writing().map_err(failed)?.ok_or(Attempt::Busy)?
+                }
+            };
+            let suspect = self.medium.is_suspect();
+            if suspect {
+                self.medium.forget_cache().map_err(failed)?;
+            }
+            let opened = builder().set_check_integrity_on_open(suspect).create_with_backend(file);
+            let database = opened.map_err(|error| self.attempt(error))?;
+            if suspect {
+                self.medium.trust().map_err(failed)?;
+            } else if self.medium.is_suspect() {
+                // The process that had it open before this one has failed.
+                return Err(Attempt::Busy);
+            }
+            Ok(database)
         })
+    }
+
+    fn make(&self, file: M::Storage) -> Result<(), StateError> {
+        let made = builder().create_with_backend(file).and_then(Database::close);
+        made.map_err(|error| self.error(error))
     }
 
     /// Tries until it works, fails for good, or the wait is over.
@@ -147,16 +201,20 @@ impl Db {
     fn attempt(&self, error: DatabaseError) -> Attempt {
         match error {
             DatabaseError::DatabaseAlreadyOpen => Attempt::Busy,
-            error => Attempt::Failed(self.error(error)),
+            error => {
+                let error = redb::Error::from(error);
+                self.suspect_after(Some(&error));
+                Attempt::Failed(self.error(error))
+            }
         }
     }
 
     fn held(&self) -> StateError {
-        StateError::Held { path: self.path.clone(), waited: self.wait }
+        StateError::Held { path: self.path().into(), waited: self.wait }
     }
 
     fn error(&self, error: impl Into<redb::Error>) -> StateError {
-        StateError::Database { path: self.path.clone(), source: Box::new(error.into()) }
+        StateError::Database { path: self.path().into(), source: Box::new(error.into()) }
     }
 }
 

@@ -29,9 +29,15 @@ impl Home {
     }
 
     async fn within(directory: TempDir) -> Self {
-        let home = Self::at(directory.path());
+        let home = Self { places: Self::at(directory.path()).places, _directory: Some(directory) };
         init(&home.places, InitOptions::with_key_file(&home.places)).await.unwrap();
-        Self { _directory: Some(directory), ..home }
+        home
+    }
+
+    /// The place of a safe that was not made yet.
+    pub fn empty() -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        Self { places: Self::at(directory.path()).places, _directory: Some(directory) }
     }
 
     /// The files below `root`, whether there is a safe yet or not; they stay when this is dropped.

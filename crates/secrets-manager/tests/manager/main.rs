@@ -16,6 +16,7 @@ mod environments;
 mod freshness;
 mod growth;
 mod harness;
+mod interrupted;
 mod keys;
 mod lifecycle;
 mod memory;
