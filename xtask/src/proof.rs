@@ -92,6 +92,28 @@ const PROOFS: &[Proof] = &[
         work: Work::Binary(a_million::run),
     },
     Proof {
+        name: "power-cuts",
+        about: "10,000 power cuts each of store, state, header and log: writes lost, torn, failed; failed syncs",
+        work: Work::Tests(&[
+            Scaled { package: "secrets-backend-local", filter: "engine::redb::", rounds: 10_000 },
+            Scaled { package: "secrets-manager", filter: "::power::", rounds: 10_000 },
+            Scaled { package: "secrets-audit", filter: "power::", rounds: 10_000 },
+        ]),
+    },
+    Proof {
+        name: "leaks",
+        about: "planted values searched in files, messages, memory, core images and the process list",
+        work: Work::Tests(&[
+            Scaled { package: "secrets-manager", filter: "memory::", rounds: 0 },
+            Scaled { package: "secrets-cli", filter: "leaks::", rounds: 0 },
+            Scaled { package: "secrets-cli", filter: "process_list::", rounds: 0 },
+            Scaled { package: "secrets-cli", filter: "memory::", rounds: 0 },
+            Scaled { package: "secrets-cli", filter: "cores::", rounds: 0 },
+            Scaled { package: "secrets-cli", filter: "hostile::", rounds: 0 },
+            Scaled { package: "secrets-cli", filter: "foreign::", rounds: 0 },
+        ]),
+    },
+    Proof {
         name: "growth",
         about: "1,000,000 overwrites of 100 secrets: the files stay within 10 times the live data, compacted within 2",
         work: Work::Tests(&[Scaled { package: "secrets-manager", filter: "growth::", rounds: 1_000_000 }]),
