@@ -4,9 +4,9 @@ use proptest::prelude::*;
 use secrets_crypto::envelope::{
     self, Envelope, Expected, Kind, MAX_VALUE, NewEnvelope, from_text, portable_value_limit, to_text,
 };
-use secrets_crypto::{ContentId, Error, InstallationId, Suite};
+use secrets_crypto::{ContentId, Error, InstallationId, SafeId, Suite, TenantId};
 
-use crate::script::{Counting, Script, keyring_of};
+use crate::script::{Counting, SAFE, Script, TENANT, keyring_of, keyring_with};
 
 const PATH: &str = "production/app/key";
 
@@ -121,6 +121,18 @@ fn an_epoch_rotation_rewraps_without_touching_the_payload() {
 }
 
 #[test]
+fn an_envelope_of_another_safe_or_tenant_is_not_rewrapped() {
+    // The same keys under other ids, so that nothing but the ids tells the keyrings apart.
+    let keyring = |safe, tenant| keyring_with(safe, tenant, &[3; 32], 7, &[4; 32]);
+    let sealed = envelope::seal(&keyring(SAFE, TENANT), &new(b"value"), &mut Counting(2)).unwrap();
+    let rewrap = |keyring| Envelope::parse(&sealed).unwrap().rewrap(&keyring, &mut Counting(3));
+    assert!(rewrap(keyring(SAFE, TENANT)).is_ok());
+    let (safe, tenant) = (SafeId::from_bytes([9; 16]), TenantId::from_bytes([9; 16]));
+    assert_eq!(rewrap(keyring(safe, TENANT)), Err(Error::Refused));
+    assert_eq!(rewrap(keyring(SAFE, tenant)), Err(Error::Refused));
+}
+
+#[test]
 fn the_portable_limit_is_the_size_of_azure() {
     let limit = portable_value_limit(PATH.len(), 2).unwrap();
     let value = vec![1; limit];
@@ -140,7 +152,10 @@ fn debug_shows_neither_path_nor_metadata_nor_value() {
     let sealed = envelope::seal(&keyring, &new, &mut Counting(2)).unwrap();
     let envelope = Envelope::parse(&sealed).unwrap();
     let opened = envelope.open(&keyring, &expected(PATH)).unwrap();
-    let shown = format!("{new:?} {envelope:?} {opened:?} {keyring:?} {:?}", expected(PATH));
+    let expected = expected(PATH);
+    let shown = [format!("{new:?}"), format!("{envelope:?}"), format!("{opened:?}"), format!("{expected:?}")];
+    assert!(shown.iter().all(|shown| shown.contains("version: ")), "what may be shown is: {shown:?}");
+    let shown = format!("{} {keyring:?}", shown.concat());
     let bytes = format!("{:?}", b"hunter2");
     for hidden in ["hunter2", "hidden", "app/key", &bytes[1..bytes.len() - 1], "tenant\""] {
         assert!(!shown.contains(hidden), "{hidden} in {shown}");
