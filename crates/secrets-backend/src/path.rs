@@ -377,4 +377,11 @@ mod tests {
         assert!(SecretPath::control("_secrets/safe").unwrap().is_reserved());
         assert!(SecretPath::control("_secrets/../safe").is_err());
     }
+
+    #[test]
+    fn debug_and_name_show_the_text_and_its_last_segment() {
+        let path = SecretPath::parse("app/db/password").unwrap();
+        assert_eq!(format!("{path:?}"), "SecretPath(app/db/password)");
+        assert_eq!(path.name(), "password");
+    }
 }

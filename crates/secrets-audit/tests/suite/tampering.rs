@@ -135,12 +135,18 @@ fn an_entry_changed_by_the_holder_of_the_key_breaks_the_chain_after_it() {
 fn another_spelling_of_an_entry_is_refused_even_when_signed() {
     let log = place_with(2).bytes();
     let all = lines(&log);
-    let spellings: [(&str, &str, Reason); 13] = [
+    let (long, longer) = ("b".repeat(129), "9".repeat(30));
+    let (long, longer) = (format!(r#""boot":"{long}""#), format!(r#""seq":{longer}"#));
+    let spellings: [(&str, &str, Reason); 17] = [
         (r#"{"v":1"#, r#"{ "v":1"#, Reason::NotCanonical),
         (r#"{"v":1"#, r#"{"v":2"#, Reason::NotCanonical),
         (r#""seq":1"#, r#""seq":01"#, Reason::NotCanonical),
         (r#""seq":1"#, r#""seq":1e0"#, Reason::NotCanonical),
         (r#""seq":1"#, r#""seq":9007199254740992"#, Reason::NotCanonical),
+        (r#""seq":1"#, &longer, Reason::NotCanonical),
+        (r#""seq":1"#, r#""seq":"#, Reason::NotCanonical),
+        (r#""boot":"b0""#, &long, Reason::NotCanonical),
+        (r#""boot":"b0""#, r#""boot":"b 0""#, Reason::NotCanonical),
         (r#""boot":"b0""#, r#""boot":"""#, Reason::NotCanonical),
         (r#""boot":"b0""#, r#""boot":"\u0062""#, Reason::NotCanonical),
         (r#""secret.write""#, r#""secret.peek""#, Reason::UnknownName),
