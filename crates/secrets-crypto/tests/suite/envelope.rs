@@ -55,6 +55,7 @@ fn the_largest_path_and_metadata_seal_and_one_byte_more_is_refused() {
     let metadata = vec![b' '; 65_536];
     let refused = envelope::seal(&keyring, &NewEnvelope { metadata: &metadata, ..new(b"") }, &mut rng).err();
     assert_eq!(refused, Some(Error::TooLarge { what: "metadata", len: 65_536, max: 65_535 }));
+    assert!(from_text(&to_text(&sealed)).is_ok_and(|bytes| bytes == sealed));
     // Bytes longer than any envelope are refused before they are looked at.
     let endless = [sealed, vec![0; 1024]].concat();
     assert_eq!(Envelope::parse(&endless).err(), Some(Error::Refused));
@@ -143,6 +144,26 @@ fn the_portable_limit_is_the_size_of_azure() {
     assert!(to_text(&sealed).len() > 21_915);
     assert_eq!(portable_value_limit(65_535, 2), None);
     assert_eq!(portable_value_limit(usize::MAX, usize::MAX), None);
+}
+
+#[test]
+fn a_plaintext_fills_its_bucket_before_it_takes_another() {
+    // Path, metadata and value behind lengths and incarnation, which take 12 bytes.
+    let fitting = 256 - 12 - PATH.len() - 2;
+    for (len, buckets) in [(0, 1), (fitting, 1), (fitting + 1, 2), (fitting + 256, 2), (fitting + 257, 3)] {
+        let sealed = envelope::seal(&keyring_of(1), &new(&vec![1; len]), &mut Counting(2)).unwrap();
+        assert_eq!(sealed.len(), 232 + 72 + buckets * 256, "{len} bytes");
+    }
+}
+
+#[test]
+fn a_text_of_a_later_version_says_which() {
+    for (text, found) in [("sev2:AAAA", 2), ("sev9:", 9)] {
+        assert_eq!(from_text(text), Err(Error::UnsupportedFormat { what: "the envelope", found }));
+    }
+    for text in ["", "sev0:", "sev1", "sev2", "SEV2:", "sev10:"] {
+        assert_eq!(from_text(text), Err(Error::Refused), "{text:?}");
+    }
 }
 
 #[test]
