@@ -1,8 +1,8 @@
 //! The bounds of an entry, each at its last value that is written and its first that is refused.
 
-use secrets_audit::{Error, MAX_PAYLOAD, NewEntry, ObjectRef, OpId, TreeHash};
+use secrets_audit::{Error, MAX_PAYLOAD, NewEntry, ObjectRef, OpId, Reason, TreeHash, sign_line, verify_log};
 
-use super::sample::{full, read_of};
+use super::sample::{full, key, public, read_of};
 
 /// The largest number: 2^53 − 1.
 const LARGEST: u64 = (1 << 53) - 1;
@@ -48,6 +48,16 @@ fn objects_and_detail_fill_a_payload_to_its_limit_and_no_further() {
         assert_refused(&with(objects, detail + 1));
         assert_refused(&with(objects + 1, detail));
     }
+}
+
+#[test]
+fn a_line_of_the_largest_payload_is_read_whole_and_a_longer_one_is_not() {
+    let reason = |payload| {
+        let line = sign_line(&vec![b'a'; payload], &key());
+        verify_log(&line[..], &public(), &[]).unwrap().fault.unwrap().reason
+    };
+    assert_eq!(reason(MAX_PAYLOAD), Reason::NotCanonical, "its signature holds");
+    assert_eq!(reason(MAX_PAYLOAD + 1), Reason::TooLong);
 }
 
 #[test]
