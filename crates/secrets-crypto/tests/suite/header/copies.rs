@@ -124,3 +124,17 @@ fn a_file_of_a_newer_format_is_refused_and_never_written() {
     assert_eq!(copies.unlock(&SlotSecret::KeyFile(&safe.key_file), &LIMITS).err(), Some(unsupported));
     assert_eq!(copies.writes(&encoded).err(), Some(unsupported));
 }
+
+#[test]
+fn the_failure_of_the_best_copy_is_the_one_that_is_told() {
+    let mut safe = safe(26);
+    let mut older = Header::new(SAFE);
+    let other = KeyFile::generate(&mut safe.rng).unwrap();
+    older.add_slot(&safe.root, &key_slot(&other), &LIMITS, &mut safe.rng).unwrap();
+    safe.header.advance();
+    let forged = safe.header.encode(&RootKey::generate(&mut safe.rng).unwrap());
+    let mut file = Copies::new_file(&older.encode(&safe.root)).unwrap();
+    file[..COPY_LEN].copy_from_slice(&Copies::new_file(&forged).unwrap()[..COPY_LEN]);
+    let refused = Copies::read(&file).unlock(&SlotSecret::KeyFile(&safe.key_file), &LIMITS);
+    assert_eq!(refused.err(), Some(Error::HeaderForged), "and not that the older copy has no such slot");
+}
