@@ -60,17 +60,7 @@ pub struct OpenIntent {
 ///
 /// [`Error::Io`] only: a log that does not hold is an answer.
 pub fn verify_log(log: impl BufRead, key: &VerifyingKey, checkpoints: &[Checkpoint]) -> Result<Report> {
-    let mut checkpoints: Vec<&Checkpoint> = checkpoints.iter().collect();
-    checkpoints.sort_by_key(|checkpoint| checkpoint.size);
-    let mut pass = Pass {
-        key,
-        checkpoints,
-        signed: SEPARATION.to_vec(),
-        last: TreeHash::ZERO,
-        frontier: Frontier::new(),
-        open: HashMap::new(),
-        untracked: 0,
-    };
+    let mut pass = Pass::new(key, checkpoints);
     let fault = pass.run(log).map_err(Error::io("read the audit log"))?;
     let mut open_intents: Vec<_> = pass.open.into_iter().map(|(op, seq)| OpenIntent { seq, op }).collect();
     open_intents.sort_by_key(|intent| intent.seq);
@@ -99,7 +89,21 @@ struct Pass<'a> {
     untracked: u64,
 }
 
-impl Pass<'_> {
+impl<'a> Pass<'a> {
+    fn new(key: &'a VerifyingKey, checkpoints: &'a [Checkpoint]) -> Self {
+        let mut checkpoints: Vec<&Checkpoint> = checkpoints.iter().collect();
+        checkpoints.sort_by_key(|checkpoint| checkpoint.size);
+        Self {
+            key,
+            checkpoints,
+            signed: SEPARATION.to_vec(),
+            last: TreeHash::ZERO,
+            frontier: Frontier::new(),
+            open: HashMap::new(),
+            untracked: 0,
+        }
+    }
+
     fn run(&mut self, mut log: impl BufRead) -> io::Result<Option<Fault>> {
         let mut line = Vec::new();
         loop {
@@ -177,3 +181,23 @@ impl Pass<'_> {
 
 /// Said again here, and not shared with the writer: the two must agree by the specification.
 const SEPARATION: &[u8] = b"sev1/audit-entry\0";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::SigningKey;
+
+    #[test]
+    fn so_many_open_intents_are_followed_and_the_others_counted() {
+        let key = SigningKey::from_seed(&[1; 32]).verifying_key();
+        let mut pass = Pass::new(&key, &[]);
+        let op = |number: usize| OpId::from_bytes((number as u128).to_be_bytes());
+        for number in 0..MAX_OPEN_INTENTS + 2 {
+            pass.follow(number as u64, op(number), Outcome::Intent);
+        }
+        assert_eq!((pass.open.len(), pass.untracked), (MAX_OPEN_INTENTS, 2));
+        pass.follow(0, op(0), Outcome::Ok);
+        pass.follow(1, op(MAX_OPEN_INTENTS), Outcome::Intent);
+        assert_eq!((pass.open.len(), pass.untracked), (MAX_OPEN_INTENTS, 2));
+    }
+}

@@ -228,7 +228,7 @@ const fn is_legal(byte: u8) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::HashSet;
+    use std::collections::{BTreeSet, HashSet};
 
     use proptest::prelude::*;
 
@@ -376,5 +376,20 @@ mod tests {
     fn only_control_paths_may_be_reserved() {
         assert!(SecretPath::control("_secrets/safe").unwrap().is_reserved());
         assert!(SecretPath::control("_secrets/../safe").is_err());
+    }
+
+    #[test]
+    fn sets_of_paths_are_searched_by_text() {
+        let paths = || ["a", "a/b", "b"].map(|text| SecretPath::parse(text).unwrap()).into_iter();
+        let (hashed, sorted) = (paths().collect::<HashSet<_>>(), paths().collect::<BTreeSet<_>>());
+        assert!(hashed.contains("a/b") && sorted.contains("a/b"));
+        assert!(!hashed.contains("a/c") && !sorted.contains("a/c"));
+    }
+
+    #[test]
+    fn debug_and_name_show_the_text_and_its_last_segment() {
+        let path = SecretPath::parse("app/db/password").unwrap();
+        assert_eq!(format!("{path:?}"), "SecretPath(app/db/password)");
+        assert_eq!(path.name(), "password");
     }
 }

@@ -148,7 +148,7 @@ impl FromStr for ContentId {
             return Err(InvalidStamp);
         }
         let bytes: Vec<u8> =
-            text.as_bytes().chunks(2).map(|pair| hex_digit(pair[0]) << 4 | hex_digit(pair[1])).collect();
+            text.as_bytes().chunks(2).map(|pair| 16 * hex_digit(pair[0]) + hex_digit(pair[1])).collect();
         Self::from_slice(&bytes).ok_or(InvalidStamp)
     }
 }
@@ -290,6 +290,7 @@ mod tests {
         let whole = Stamp::new(StampKind::Secret, 3, Some(1), 0x5f3a_0001, id(0xab), Some(id(2)));
         let (a, b) = ("ab".repeat(32), "02".repeat(32));
         assert_eq!(whole.to_string(), format!("secret;3;1;5f3a0001;{a};{b}"));
+        assert_eq!(format!("{:?}", whole.content_id), format!("ContentId({a})"));
         let poor = Stamp::new(StampKind::Tombstone, 9, None, 1, id(0xab).cut(), None);
         assert_eq!(poor.to_string(), format!("tombstone;9;-;00000001;{};-", "ab".repeat(20)));
     }
@@ -308,6 +309,7 @@ mod tests {
             format!("secret;3;1;5f3a001;{id};-"),
             format!("secret;3;1;5f3a0001;{};-", id.to_uppercase()),
             format!("secret;3;1;5f3a0001;{};-", &id[..62]),
+            format!("secret;3;1;5f3a0001;{};-", &id[..63]),
             format!("secret;18446744073709551616;1;5f3a0001;{id};-"),
             format!("secret;3;;5f3a0001;{id};-"),
             format!("secret;-;1;5f3a0001;{id};-"),

@@ -105,6 +105,8 @@ fn time(text: &str, now: Timestamp) -> Result<Timestamp, Failure> {
     }
     let instant = match text.parse::<jiff::Timestamp>() {
         Ok(instant) => instant,
+        // Of a time without an offset the parser would take the date, and drop the hours.
+        Err(_) if text.len() != "2027-01-31".len() => return Err(wrong()),
         Err(_) => {
             let date: jiff::civil::Date = text.parse().map_err(|_| wrong())?;
             jiff::tz::Offset::UTC.to_timestamp(date.at(0, 0, 0, 0)).map_err(|_| wrong())?
@@ -142,6 +144,10 @@ mod tests {
             ("0d", None),
             ("2h", None),
             ("2027-02-30", None),
+            // A time without an offset is nobody's, and its hours must not be dropped for the date alone.
+            ("2027-01-31T12:00:00", None),
+            ("2027-01-31T23:59", None),
+            ("20270131", None),
             ("tomorrow", None),
             ("", None),
         ] {

@@ -4,9 +4,11 @@
 #![allow(unreachable_pub, reason = "nothing can be reached from outside a test program")]
 
 mod concurrency;
+mod entries;
 mod faults;
 mod go;
 mod merkle;
+mod notes;
 mod power;
 mod reading;
 mod recovery;

@@ -2,7 +2,8 @@
 
 use secrets_audit::note::Note;
 use secrets_audit::{
-    Action, Checkpoint, Durability, Error, Outcome, Reason, Report, SigningKey, sign_line, verify_log,
+    Action, Checkpoint, Durability, Error, Outcome, Reason, Report, SigningKey, open_line, sign_line,
+    verify_log,
 };
 
 use super::sample::{self, Place, entry, key, place_with, public, read_of};
@@ -48,6 +49,38 @@ fn every_flipped_byte_is_noticed_at_its_entry() {
         }
         seq += u64::from(log[index] == b'\n');
     }
+}
+
+/// A line alone, outside a log: each bit flipped, each cut, a byte more.
+#[test]
+fn no_altered_line_opens() {
+    let log = place_with(2).bytes();
+    let line = lines(&log)[1].strip_suffix(b"\n").unwrap();
+    let assert_refused = |altered: &[u8], how: String| {
+        let reason = open_line(altered, &public()).unwrap_err();
+        assert!([Reason::Malformed, Reason::BadSignature].contains(&reason), "{how}: {reason:?}");
+    };
+    assert!(open_line(line, &public()).is_ok());
+    for at in 0..line.len() {
+        for bit in 0..8 {
+            let mut flipped = line.to_vec();
+            flipped[at] ^= 1 << bit;
+            assert_refused(&flipped, format!("bit {bit} of byte {at}"));
+        }
+        assert_refused(&line[..at], format!("cut at {at}"));
+    }
+    for more in *b"\0\t\nA=" {
+        assert_refused(&[line, &[more]].concat(), format!("byte {more:#x} behind"));
+    }
+}
+
+#[test]
+fn a_byte_behind_the_last_line_is_a_torn_one() {
+    let log = place_with(2).bytes();
+    for more in [0, b'\t', b'{', 0xff] {
+        assert_fault(&[&log[..], &[more]].concat(), 2, Reason::TornTail);
+    }
+    assert_fault(&[&log[..], b"\n"].concat(), 2, Reason::Malformed);
 }
 
 #[test]
@@ -102,12 +135,18 @@ fn an_entry_changed_by_the_holder_of_the_key_breaks_the_chain_after_it() {
 fn another_spelling_of_an_entry_is_refused_even_when_signed() {
     let log = place_with(2).bytes();
     let all = lines(&log);
-    let spellings: [(&str, &str, Reason); 13] = [
+    let (long, longer) = ("b".repeat(129), "9".repeat(30));
+    let (long, longer) = (format!(r#""boot":"{long}""#), format!(r#""seq":{longer}"#));
+    let spellings: [(&str, &str, Reason); 17] = [
         (r#"{"v":1"#, r#"{ "v":1"#, Reason::NotCanonical),
         (r#"{"v":1"#, r#"{"v":2"#, Reason::NotCanonical),
         (r#""seq":1"#, r#""seq":01"#, Reason::NotCanonical),
         (r#""seq":1"#, r#""seq":1e0"#, Reason::NotCanonical),
         (r#""seq":1"#, r#""seq":9007199254740992"#, Reason::NotCanonical),
+        (r#""seq":1"#, &longer, Reason::NotCanonical),
+        (r#""seq":1"#, r#""seq":"#, Reason::NotCanonical),
+        (r#""boot":"b0""#, &long, Reason::NotCanonical),
+        (r#""boot":"b0""#, r#""boot":"b 0""#, Reason::NotCanonical),
         (r#""boot":"b0""#, r#""boot":"""#, Reason::NotCanonical),
         (r#""boot":"b0""#, r#""boot":"\u0062""#, Reason::NotCanonical),
         (r#""secret.write""#, r#""secret.peek""#, Reason::UnknownName),

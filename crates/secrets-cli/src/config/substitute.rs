@@ -84,6 +84,10 @@ fn replaced<'a>(text: &'a str, environment: &Environment) -> Result<String, &'a 
             Some((name, default)) => (name, Some(default)),
             None => (inside, None),
         };
+        // In `${A:-${B}}` the first `}` would end the outer reference, and `${B` be the default.
+        if default.is_some_and(|default| default.contains("${")) {
+            return Err("");
+        }
         if name.is_empty() || !name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_') {
             return Err("");
         }
@@ -121,6 +125,8 @@ mod tests {
             ("${A", Err("")),
             ("${A B}", Err("")),
             ("${}", Err("")),
+            ("${C:-${A}}", Err("")),
+            ("${A:-${C}}", Err("")),
         ] {
             assert_eq!(replaced(text, &environment), expected.map(str::to_owned), "{text}");
         }

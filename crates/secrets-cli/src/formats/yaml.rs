@@ -22,8 +22,12 @@ pub fn write(pairs: &[Pair]) -> Result<Zeroizing<Vec<u8>>, CannotCarry> {
     let mut out = Zeroizing::new(String::new());
     for pair in pairs {
         let value = text(pair, "yaml", &[])?;
-        quoted::push(&mut out, &pair.name, is_plain);
-        out.push_str(": ");
+        let mut key = String::new();
+        quoted::push(&mut key, &pair.name, is_plain);
+        let (before, after) = if key.len() < MAX_IMPLICIT_KEY { ("", ": ") } else { ("? ", "\n: ") };
+        out.push_str(before);
+        out.push_str(&key);
+        out.push_str(after);
         quoted::push(&mut out, value, is_plain);
         out.push('\n');
     }
@@ -61,6 +65,9 @@ fn is_plain(character: char) -> bool {
     quoted::is_plain(character) && character != '\u{85}'
 }
 
+/// YAML reads a key of more than 1,024 characters only where a `?` announces it.
+const MAX_IMPLICIT_KEY: usize = 1024;
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -95,6 +102,14 @@ mod tests {
             assert!(!fault.to_string().contains("hunter2"), "{fault}");
         }
         assert!(read(b"a: x\nb: \"hunter2\n").unwrap_err().line.is_some());
+    }
+
+    #[test]
+    fn a_name_longer_than_an_implicit_key_is_read_back() {
+        for len in [1021, 1022, 1023, 5000] {
+            let pairs = [Pair::new("a".repeat(len), "x"), Pair::new("b", "y")];
+            assert_eq!(read(&write(&pairs).unwrap()).unwrap(), pairs, "{len} characters");
+        }
     }
 
     #[test]

@@ -75,3 +75,19 @@ pub(super) const MAX_LEN: usize = (FIXED_LEN + 2 * u16::MAX as usize + MAX_VALUE
 const FIXED_LEN: usize = 2 + 4 + 2 + 4;
 /// The longest portable plaintext.
 const PORTABLE_LEN: usize = 16_128;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_whole_bucket_of_padding_is_refused() {
+        let exact = encode("a/b", b"{}", &[1; BUCKET - FIXED_LEN - 5]).unwrap();
+        assert_eq!(exact.len(), BUCKET);
+        assert!(decode(&exact).is_some());
+        assert!(decode(&[&exact[..], &[0; BUCKET]].concat()).is_none());
+        let padded = encode("a/b", b"{}", &[1; BUCKET - FIXED_LEN - 4]).unwrap();
+        assert_eq!(padded.len(), 2 * BUCKET);
+        assert!(decode(&padded).is_some(), "one byte less than a whole bucket");
+    }
+}

@@ -23,7 +23,7 @@ pub fn to_text(envelope: &[u8]) -> String {
 pub fn from_text(text: &str) -> Result<Vec<u8>> {
     if let Some(encoded) = text.strip_prefix(TEXT_PREFIX) {
         // What is longer than every envelope is refused before it is copied.
-        if encoded.len() > MAX_LEN.div_ceil(3) * 4 {
+        if encoded.len() > (MAX_LEN * 4).div_ceil(3) {
             return Err(Error::Refused);
         }
         return URL_SAFE_NO_PAD.decode(encoded).map_err(|_| Error::Refused);

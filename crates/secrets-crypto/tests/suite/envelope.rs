@@ -4,9 +4,9 @@ use proptest::prelude::*;
 use secrets_crypto::envelope::{
     self, Envelope, Expected, Kind, MAX_VALUE, NewEnvelope, from_text, portable_value_limit, to_text,
 };
-use secrets_crypto::{ContentId, Error, InstallationId, Suite};
+use secrets_crypto::{ContentId, Error, InstallationId, SafeId, Suite, TenantId};
 
-use crate::script::{Counting, Script, keyring_of};
+use crate::script::{Counting, SAFE, Script, TENANT, keyring_of, keyring_with};
 
 const PATH: &str = "production/app/key";
 
@@ -55,6 +55,7 @@ fn the_largest_path_and_metadata_seal_and_one_byte_more_is_refused() {
     let metadata = vec![b' '; 65_536];
     let refused = envelope::seal(&keyring, &NewEnvelope { metadata: &metadata, ..new(b"") }, &mut rng).err();
     assert_eq!(refused, Some(Error::TooLarge { what: "metadata", len: 65_536, max: 65_535 }));
+    assert!(from_text(&to_text(&sealed)).is_ok_and(|bytes| bytes == sealed));
     // Bytes longer than any envelope are refused before they are looked at.
     let endless = [sealed, vec![0; 1024]].concat();
     assert_eq!(Envelope::parse(&endless).err(), Some(Error::Refused));
@@ -121,6 +122,18 @@ fn an_epoch_rotation_rewraps_without_touching_the_payload() {
 }
 
 #[test]
+fn an_envelope_of_another_safe_or_tenant_is_not_rewrapped() {
+    // The same keys under other ids, so that nothing but the ids tells the keyrings apart.
+    let keyring = |safe, tenant| keyring_with(safe, tenant, &[3; 32], 7, &[4; 32]);
+    let sealed = envelope::seal(&keyring(SAFE, TENANT), &new(b"value"), &mut Counting(2)).unwrap();
+    let rewrap = |keyring| Envelope::parse(&sealed).unwrap().rewrap(&keyring, &mut Counting(3));
+    assert!(rewrap(keyring(SAFE, TENANT)).is_ok());
+    let (safe, tenant) = (SafeId::from_bytes([9; 16]), TenantId::from_bytes([9; 16]));
+    assert_eq!(rewrap(keyring(safe, TENANT)), Err(Error::Refused));
+    assert_eq!(rewrap(keyring(SAFE, tenant)), Err(Error::Refused));
+}
+
+#[test]
 fn the_portable_limit_is_the_size_of_azure() {
     let limit = portable_value_limit(PATH.len(), 2).unwrap();
     let value = vec![1; limit];
@@ -134,13 +147,36 @@ fn the_portable_limit_is_the_size_of_azure() {
 }
 
 #[test]
+fn a_plaintext_fills_its_bucket_before_it_takes_another() {
+    // Path, metadata and value behind lengths and incarnation, which take 12 bytes.
+    let fitting = 256 - 12 - PATH.len() - 2;
+    for (len, buckets) in [(0, 1), (fitting, 1), (fitting + 1, 2), (fitting + 256, 2), (fitting + 257, 3)] {
+        let sealed = envelope::seal(&keyring_of(1), &new(&vec![1; len]), &mut Counting(2)).unwrap();
+        assert_eq!(sealed.len(), 232 + 72 + buckets * 256, "{len} bytes");
+    }
+}
+
+#[test]
+fn a_text_of_a_later_version_says_which() {
+    for (text, found) in [("sev2:AAAA", 2), ("sev9:", 9)] {
+        assert_eq!(from_text(text), Err(Error::UnsupportedFormat { what: "the envelope", found }));
+    }
+    for text in ["", "sev0:", "sev1", "sev2", "SEV2:", "sev10:"] {
+        assert_eq!(from_text(text), Err(Error::Refused), "{text:?}");
+    }
+}
+
+#[test]
 fn debug_shows_neither_path_nor_metadata_nor_value() {
     let keyring = keyring_of(1);
     let new = NewEnvelope { metadata: b"{\"description\":\"hidden\"}", ..new(b"hunter2") };
     let sealed = envelope::seal(&keyring, &new, &mut Counting(2)).unwrap();
     let envelope = Envelope::parse(&sealed).unwrap();
     let opened = envelope.open(&keyring, &expected(PATH)).unwrap();
-    let shown = format!("{new:?} {envelope:?} {opened:?} {keyring:?} {:?}", expected(PATH));
+    let expected = expected(PATH);
+    let shown = [format!("{new:?}"), format!("{envelope:?}"), format!("{opened:?}"), format!("{expected:?}")];
+    assert!(shown.iter().all(|shown| shown.contains("version: ")), "what may be shown is: {shown:?}");
+    let shown = format!("{} {keyring:?}", shown.concat());
     let bytes = format!("{:?}", b"hunter2");
     for hidden in ["hunter2", "hidden", "app/key", &bytes[1..bytes.len() - 1], "tenant\""] {
         assert!(!shown.contains(hidden), "{hidden} in {shown}");

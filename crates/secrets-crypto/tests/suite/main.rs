@@ -1,9 +1,15 @@
 //! The crate's promises, tested through its public interface.
 
-#![allow(clippy::unwrap_used, reason = "a helper of a test fails the test")]
+#![allow(
+    clippy::disallowed_methods,
+    clippy::print_stdout,
+    clippy::unwrap_used,
+    reason = "tests read SECRETS_TEST_*, print figures, and fail where a helper fails"
+)]
 
 mod aead;
 mod damage;
+mod differential;
 mod envelope;
 mod foreign_vectors;
 mod golden;

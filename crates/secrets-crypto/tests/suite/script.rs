@@ -118,3 +118,14 @@ pub(crate) fn unhex(value: &Value) -> Vec<u8> {
 pub(crate) fn id<T: std::str::FromStr<Err: std::fmt::Debug>>(value: &Value) -> T {
     value.as_str().unwrap().parse().unwrap()
 }
+
+/// How many rounds of random inputs: what `SECRETS_TEST_ROUNDS` says, or this small sample.
+pub(crate) fn rounds(sample: u32) -> u32 {
+    std::env::var("SECRETS_TEST_ROUNDS").map_or(sample, |rounds| rounds.parse().unwrap())
+}
+
+/// Says loudly that a test cannot run here; fails where nothing may be skipped.
+pub(crate) fn skip(reason: &str) {
+    assert!(std::env::var("SECRETS_TEST_REQUIRE").as_deref() != Ok("1"), "would skip: {reason}");
+    println!("SKIP: {reason}");
+}
