@@ -40,11 +40,10 @@ const STEPS: [Step; 11] = [
         let command = cmd!(shell, "cargo doc --workspace --all-features --no-deps");
         passes(command.env("RUSTDOCFLAGS", "-D warnings").run())
     }),
-    // Before the tests: one of them uses the Python that this installs.
-    ("vectors", |shell| vectors::check(shell)),
     ("test", |_| test::tests(None, None)),
     ("standalone", standalone),
     ("template", |shell| new_backend::check(shell)),
+    ("vectors", |shell| vectors::check(shell)),
     ("proof", |shell| proof::all(shell, Share::Tenth)),
     ("fuzz", |shell| fuzz::smoke(shell)),
 ];

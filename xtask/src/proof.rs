@@ -101,6 +101,15 @@ const PROOFS: &[Proof] = &[
         ]),
     },
     Proof {
+        name: "hostile-bytes",
+        about: "every bit of each format flipped, every truncation; 10,000 inputs compared with pyca/cryptography",
+        work: Work::Tests(&[
+            Scaled { package: "secrets-crypto", filter: "differential::", rounds: 10_000 },
+            Scaled { package: "secrets-crypto", filter: "damage::", rounds: 0 },
+            Scaled { package: "secrets-audit", filter: "tampering::", rounds: 0 },
+        ]),
+    },
+    Proof {
         name: "leaks",
         about: "planted values searched in files, messages, memory, core images and the process list",
         work: Work::Tests(&[

@@ -8,8 +8,8 @@ use std::time::Instant;
 use anyhow::{Context, Result};
 use xshell::cmd;
 
-use crate::repository;
 use crate::tally::{Reader, Tally};
+use crate::{repository, vectors};
 
 /// Which tests to run.
 #[derive(Debug, clap::Args)]
@@ -39,6 +39,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
 pub(crate) fn tests(package: Option<&str>, filter: Option<&str>) -> Result<Tally> {
     let shell = repository::shell()?;
     repository::isolate(&shell)?;
+    vectors::prepare(&shell);
     let scope = match package {
         Some(package) => vec!["--package", package],
         None => vec!["--workspace"],

@@ -49,7 +49,7 @@ pub(crate) fn check(shell: &Shell) -> Result<Tally> {
     ensure!(!verifiers.is_empty(), "no go.mod in crates/*/tests/go/");
     repository::isolate(shell)?;
     shell.set_var("PYTHONDONTWRITEBYTECODE", "1");
-    let scratch = repository::target_dir().join("vectors");
+    let scratch = scratch();
     let mut tally = Tally::default();
 
     if cmd!(shell, "python3 --version").quiet().ignore_stdout().run().is_ok() {
@@ -73,6 +73,19 @@ pub(crate) fn check(shell: &Shell) -> Result<Tally> {
         tally += skip("go", &verifiers);
     }
     Ok(tally)
+}
+
+/// Installs what tests compare our code with. Where it cannot be, these tests say that they are skipped.
+pub(crate) fn prepare(shell: &Shell) {
+    if cmd!(shell, "python3 --version").quiet().ignore_stdout().run().is_ok()
+        && let Err(error) = python(shell, &scratch())
+    {
+        println!("no Python with pyca/cryptography could be installed: {error:#}");
+    }
+}
+
+fn scratch() -> PathBuf {
+    repository::target_dir().join("vectors")
 }
 
 fn skip(tool: &str, files: &[PathBuf]) -> Tally {

@@ -4,8 +4,8 @@ use anyhow::{Result, ensure};
 use xshell::cmd;
 
 use super::Share;
-use crate::repository;
 use crate::tally::Reader;
+use crate::{repository, vectors};
 
 /// Tests of one crate.
 #[derive(Clone, Copy, Debug)]
@@ -21,6 +21,7 @@ pub(crate) struct Scaled {
 pub(crate) fn run(tests: &[Scaled], share: Share) -> Result<String> {
     let shell = repository::shell()?;
     repository::isolate(&shell)?;
+    vectors::prepare(&shell);
     let (mut passed, mut figures) = (0, Vec::new());
     for Scaled { package, filter, rounds } in tests {
         let rounds = share.of(*rounds).to_string();

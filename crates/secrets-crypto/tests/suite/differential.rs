@@ -21,7 +21,7 @@ const LENGTHS: [usize; 8] =
 #[test]
 fn random_inputs_agree_with_pyca() {
     let Some(mut peer) = Peer::start() else {
-        return skip("no Python in `target/vectors`, which `cargo xtask vectors --check` makes");
+        return skip("no Python in `target/vectors`, which `cargo xtask test` makes");
     };
     let rounds = rounds(60);
     let (mut rng, mut refused) = (Counting(0xd1ff), 0);
