@@ -31,6 +31,8 @@ mod keys;
 mod leaks;
 #[path = "cli/memory.rs"]
 mod memory;
+#[path = "cli/mounts.rs"]
+mod mounts;
 #[path = "cli/process_list.rs"]
 mod process_list;
 #[path = "cli/run.rs"]

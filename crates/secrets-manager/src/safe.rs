@@ -80,8 +80,13 @@ impl Safe {
     pub async fn open(places: &Places, options: Options, unlock: Unlock) -> Result<Self> {
         let places = places.clone();
         let (safe, has_journal) = blocking(move || open::open(places, options, &unlock)).await?;
-        if has_journal {
-            safe.stack.replay_journal().await?;
+        if has_journal && let Err(error) = safe.stack.replay_journal().await {
+            // What is there can be read although the rest cannot be written now: the next opening tries again.
+            if !matches!(error.kind(), ErrorKind::Unavailable | ErrorKind::TimedOut | ErrorKind::RateLimited)
+            {
+                return Err(error.into());
+            }
+            tracing::warn!(%error, "a bulk write that was cut short cannot be completed yet");
         }
         Ok(safe)
     }
