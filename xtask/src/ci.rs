@@ -1,7 +1,7 @@
 //! `cargo xtask ci`: all that must hold before a change lands, each step timed.
 //!
-//! The steps share as few builds as possible: clippy also checks the benchmarks, one feature set serves clippy, docs
-//! and tests, and the release build of the proofs is that of the alias `cargo secrets`.
+//! The steps share as few builds as possible: clippy also checks the benchmarks, and one feature set serves clippy,
+//! docs, tests and proofs.
 
 use std::time::{Duration, Instant};
 
