@@ -8,10 +8,11 @@ use secrets_backend::{ErrorKind, NewSecret, PutMode, SecretPath, Timestamp, Vers
 
 use super::simulated::{Chance, Disk, Event, File};
 use super::{builder, read, transact, write};
-use crate::engine::Rows;
+use crate::engine::{Rows, Table};
 use crate::fault::Fault;
 use crate::group::{Change, Turn, Waiting};
 use crate::operations::{self, Put};
+use crate::rows::{ENVIRONMENT_KEY, EnvironmentRow};
 use crate::test_rounds;
 
 const PATHS: [&str; 4] = ["a", "a/b", "c", "d/e/f"];
@@ -228,12 +229,15 @@ impl Run {
     }
 
     /// What a reader finds, repairing as the store does.
-    fn observe(&self) -> Vec<Seen> {
-        let mut seen = Vec::new();
+    fn observe(&self) -> (u64, Vec<Seen>) {
+        let (mut floor, mut seen) = (0, Vec::new());
         let mut look = |rows: &dyn Rows| {
             seen = PATHS.iter().filter_map(|at| look_at(rows, at).transpose()).collect::<Result<_, _>>()?;
             let live = seen.iter().filter(|(_, deleted, _)| !deleted).count();
             assert_eq!(operations::live(rows)?, live as u64);
+            // A secret that came and went in one transaction leaves nothing else behind.
+            let environment = rows.get(Table::Environment, ENVIRONMENT_KEY)?;
+            floor = environment.map_or(Ok(0), |row| EnvironmentRow::decode(&row).map(|row| row.floor))?;
             Ok(())
         };
         let answer = match read(&self.disk, "default", &mut look) {
@@ -243,7 +247,7 @@ impl Run {
             answer => answer,
         };
         answer.unwrap_or_else(|fault| panic!("seed {}: {fault:?}", self.seed));
-        seen
+        (floor, seen)
     }
 
     fn check_integrity(&self) {
@@ -256,7 +260,8 @@ impl Run {
 /// A path, whether it is deleted, and its versions: the value of one that is hidden cannot be read.
 type Seen = (&'static str, bool, Vec<(u64, Option<Vec<u8>>)>);
 
-fn visible(model: &Model) -> Vec<Seen> {
+/// What a reader should find: the floor of version numbers, and the secrets.
+fn visible(model: &Model) -> (u64, Vec<Seen>) {
     let secret = |(at, (deleted, versions)): (&&'static str, &(bool, BTreeMap<u64, Vec<u8>>))| {
         let mut versions: Vec<_> =
             versions.iter().map(|(number, value)| (*number, Some(value.clone()))).collect();
@@ -265,7 +270,7 @@ fn visible(model: &Model) -> Vec<Seen> {
         }
         (*at, *deleted, versions)
     };
-    model.secrets.iter().map(secret).collect()
+    (model.floor, model.secrets.iter().map(secret).collect())
 }
 
 fn look_at(rows: &dyn Rows, at: &'static str) -> Result<Option<Seen>, Fault> {
