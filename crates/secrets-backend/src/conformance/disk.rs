@@ -16,6 +16,11 @@
 //! disk.cut_power(&mut Chance::new(1));
 //! assert!(disk.content() == b"synced" || disk.content() == b"gained");
 //! ```
+//!
+//! With feature `conformance-redb` the file is one that redb can keep a database in.
+
+#[cfg(feature = "conformance-redb")]
+mod redb;
 
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
