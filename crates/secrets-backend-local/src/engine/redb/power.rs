@@ -4,9 +4,9 @@
 use std::collections::BTreeMap;
 use std::io;
 
+use secrets_backend::conformance::disk::{Chance, Disk, Event};
 use secrets_backend::{ErrorKind, NewSecret, PutMode, SecretPath, Timestamp, VersionId, VersionState};
 
-use super::simulated::{Chance, Disk, Event, File};
 use super::{builder, read, transact, write};
 use crate::engine::{Rows, Table};
 use crate::fault::Fault;
@@ -24,7 +24,7 @@ const EVENTS: u32 = 4;
 fn redb_keeps_every_acknowledged_write_through_power_cuts_kills_and_failing_disks() {
     let rounds = test_rounds(60);
     let fresh = Disk::default();
-    builder().create_with_backend(File::on(&fresh)).unwrap().close().unwrap();
+    builder().create_with_backend(fresh.clone()).unwrap().close().unwrap();
     let (mut cuts, mut seed) = (0, 0);
     while cuts < rounds {
         cuts += Run::new(seed, &fresh).run();
@@ -251,8 +251,7 @@ impl Run {
     }
 
     fn check_integrity(&self) {
-        let copy = File::on(&self.disk.as_held());
-        let mut database = builder().create_with_backend(copy).unwrap();
+        let mut database = builder().create_with_backend(self.disk.as_held()).unwrap();
         assert!(database.check_integrity().unwrap(), "seed {}", self.seed);
     }
 }
