@@ -1,0 +1,18 @@
+//! What tests of networked backends share.
+#![doc = include_str!("../README.md")]
+#![allow(
+    clippy::disallowed_methods,
+    clippy::print_stdout,
+    reason = "a library of tests: it finds servers by variables, says what it skips, and has runtimes of its own"
+)]
+
+mod background;
+mod certificates;
+mod fault_proxy;
+mod responder;
+mod servers;
+
+pub use certificates::Certificates;
+pub use fault_proxy::{Fault, FaultProxy};
+pub use responder::{Answer, Body, Request, Responder};
+pub use servers::{Directory, Product, Server, openbao, skip, slapd, sts, vault};
