@@ -1,7 +1,7 @@
 //! A TCP proxy that breaks on demand what passes through it.
 //!
 //! It knows bytes, not requests, so TLS passes as well.
-//! What it does is decided for each chunk, so that a fault reaches connections that a client's pool opened before.
+//! What it does is decided for each chunk, so that a fault reaches connections that a pool opened before.
 
 use std::collections::VecDeque;
 use std::io;
@@ -36,7 +36,7 @@ pub enum Fault {
     Latency(Duration),
     /// Resets the connection when the client sends; nothing of that reaches the upstream.
     Reset,
-    /// Passes everything to the upstream and nothing back, and resets the connection when the answer is complete:
+    /// Passes everything to the upstream and nothing back, and resets the connection when the answer is over:
     /// when the upstream closed, or fell silent for 50 ms after it began to answer.
     ///
     /// A TLS connection must be open before, since its handshake needs answers.

@@ -3,16 +3,18 @@
 #![allow(
     clippy::disallowed_methods,
     clippy::print_stdout,
-    reason = "a library of tests: it finds servers by variables, says what it skips, and has runtimes of its own"
+    reason = "a library of tests: it finds servers by variables, prints what it skips, has runtimes of its own"
 )]
 
 mod background;
 mod certificates;
 mod fault_proxy;
+mod kubernetes;
 mod responder;
 mod servers;
 
 pub use certificates::Certificates;
 pub use fault_proxy::{Fault, FaultProxy};
+pub use kubernetes::TokenReviews;
 pub use responder::{Answer, Body, Request, Responder};
-pub use servers::{Directory, Product, Server, openbao, skip, slapd, sts, vault};
+pub use servers::{Directory, Product, Server, Sts, openbao, skip, slapd, sts, vault};

@@ -1,5 +1,5 @@
-//! An HTTP/1.1 server that answers what a test tells it to: answers that are documented, and that no real server can be
-//! made to give.
+//! An HTTP/1.1 server that answers what a test tells it to: what is documented, and no real server can be made to
+//! answer.
 
 use std::fmt;
 use std::io;

@@ -1,4 +1,4 @@
-//! How tests find real servers: by variables that `cargo xtask test` sets for the servers it started, and by programs
+//! How tests find real servers: by variables that `cargo xtask test` sets for those it started, and by programs
 //! from which a test starts a server of its own.
 
 use std::env;
@@ -144,8 +144,33 @@ pub fn slapd() -> Option<Directory> {
     })
 }
 
-/// The address of an endpoint that stands for AWS STS and checks no signatures.
+/// An endpoint that stands for AWS STS, which all tests share, and one user whose signatures it checks.
+#[derive(Clone)]
+#[non_exhaustive]
+pub struct Sts {
+    /// `http://127.0.0.1:5000`, say
+    pub url: String,
+    /// The user's key
+    pub access_key: String,
+    /// What the user signs with
+    pub secret_key: String,
+    /// The user, as STS names it
+    pub arn: &'static str,
+}
+
+impl fmt::Debug for Sts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Sts").field("url", &self.url).field("arn", &self.arn).finish_non_exhaustive()
+    }
+}
+
+/// The STS endpoint.
 #[must_use]
-pub fn sts() -> Option<String> {
-    env::var("SECRETS_TEST_STS_URL").ok()
+pub fn sts() -> Option<Sts> {
+    Some(Sts {
+        url: env::var("SECRETS_TEST_STS_URL").ok()?,
+        access_key: env::var("SECRETS_TEST_STS_ACCESS_KEY").ok()?,
+        secret_key: env::var("SECRETS_TEST_STS_SECRET_KEY").ok()?,
+        arn: "arn:aws:iam::123456789012:user/tester",
+    })
 }

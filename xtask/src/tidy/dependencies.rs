@@ -37,9 +37,8 @@ fn allowed(from: &str, to: &str) -> bool {
         return false;
     }
     match from {
-        "secrets-crypto" | "secrets-audit" | "secrets-policy" | "secrets-backend" | "secrets-testkit" | "xtask" => {
-            false
-        }
+        "secrets-crypto" | "secrets-audit" | "secrets-policy" | "secrets-backend" | "secrets-testkit"
+        | "xtask" => false,
         "secrets-multicloud" => to == "secrets-backend",
         "secrets-manager" => {
             ["secrets-audit", "secrets-backend", "secrets-crypto", "secrets-multicloud", "secrets-policy"]

@@ -108,7 +108,7 @@ impl Answer {
         self
     }
 
-    /// What a request gets that no test prepared an answer for: nothing that a client takes for success or for missing.
+    /// For a request that no answer was prepared for: nothing that a client takes for success or for missing.
     pub(super) fn unprepared(request: &Request) -> Self {
         Self::text(500, format!("no answer was prepared for {} {}", request.method, request.path))
     }

@@ -34,13 +34,23 @@ impl Client {
     }
 
     pub(crate) fn send(&mut self, method: &str, path: &str, body: &[u8]) -> io::Result<()> {
+        self.send_as("t-1", method, path, body)
+    }
+
+    /// Sends with a token, under a name that the servers do not know and under the one that they do.
+    pub(crate) fn send_as(&mut self, token: &str, method: &str, path: &str, body: &[u8]) -> io::Result<()> {
         let head = format!(
-            "{method} {path} HTTP/1.1\r\nHost: kit\r\nX-Token: t-1\r\nContent-Length: {}\r\n\r\n",
+            "{method} {path} HTTP/1.1\r\nHost: kit\r\nX-Token: {token}\r\nX-Vault-Token: {token}\r\n\
+             Content-Length: {}\r\n\r\n",
             body.len()
         );
         let stream = self.0.get_mut();
         stream.write_all(head.as_bytes())?;
         stream.write_all(body)
+    }
+
+    pub(crate) fn send_raw(&mut self, request: &[u8]) -> io::Result<()> {
+        self.0.get_mut().write_all(request)
     }
 
     /// Reads one answer whose length is declared.

@@ -5,6 +5,7 @@
 mod answers;
 mod client;
 mod faults;
+mod logins;
 mod lost_answers;
 mod servers;
 mod tls;

@@ -7,7 +7,7 @@ use secrets_testkit::{Product, Server, openbao, skip, vault};
 
 use crate::client::get;
 
-fn address(server: &Server) -> SocketAddr {
+pub(crate) fn address(server: &Server) -> SocketAddr {
     let (_, address) = server.address.split_once("://").unwrap();
     address.parse().unwrap()
 }
