@@ -1,7 +1,8 @@
 //! `cargo xtask ci`: all that must hold before a change lands, each step timed.
 //!
 //! The steps share as few builds as possible: clippy also checks the benchmarks, and one feature set serves clippy,
-//! docs, tests and proofs.
+//! docs, tests and proofs. Vault is built beside the steps that need no server, with low priority; the tests wait
+//! for it.
 
 use std::time::{Duration, Instant};
 
@@ -9,6 +10,7 @@ use anyhow::Result;
 use xshell::{Shell, cmd};
 
 use crate::proof::Share;
+use crate::servers::vault;
 use crate::tally::Tally;
 use crate::{deny, fuzz, new_backend, proof, repository, test, tidy, vectors};
 
@@ -40,10 +42,10 @@ const STEPS: [Step; 11] = [
         let command = cmd!(shell, "cargo doc --workspace --all-features --no-deps");
         passes(command.env("RUSTDOCFLAGS", "-D warnings").run())
     }),
-    ("test", |_| test::tests(None, None)),
     ("standalone", standalone),
     ("template", |shell| new_backend::check(shell)),
     ("vectors", |shell| vectors::check(shell)),
+    ("test", |_| test::tests(None, None)),
     ("proof", |shell| proof::all(shell, Share::Tenth)),
     ("fuzz", |shell| fuzz::smoke(shell)),
 ];
@@ -57,7 +59,17 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let mut total = Tally::default();
     let mut times: Vec<(&str, Duration, Tally)> = Vec::new();
     let chosen = |name: &str| arguments.steps.is_empty() || arguments.steps.iter().any(|step| step == name);
+    let mut building = if chosen("test") { Some(vault::Build::begin_unless_built()) } else { None };
     for (name, step) in STEPS.into_iter().filter(|(name, _)| chosen(name)) {
+        if name == "test"
+            && let Some(build) = building.take()
+        {
+            println!("\n==> vault");
+            let started = Instant::now();
+            let tally = built(build);
+            times.push(("vault", started.elapsed(), tally));
+            total += tally;
+        }
         println!("\n==> {name}");
         let started = Instant::now();
         // A later step runs even if an earlier one failed: one run shows all that is wrong.
@@ -74,6 +86,17 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     }
     println!("{:<12} {:>6} s", "in all", times.iter().map(|(_, time, _)| time.as_secs()).sum::<u64>());
     total.close(repository::skips_are_failures())
+}
+
+/// Waits for the build of Vault. Where skips are no failures, a machine that cannot build it goes without.
+fn built(build: Result<Option<vault::Build>>) -> Tally {
+    match build.and_then(|build| build.map_or(Ok(()), vault::Build::wait)) {
+        Ok(()) => Tally::PASS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            if repository::skips_are_failures() { Tally::FAIL } else { Tally::default() }
+        }
+    }
 }
 
 /// Checks each crate that others pick alone by itself, with its default features: in the workspace, another crate may

@@ -8,6 +8,7 @@ use std::time::Instant;
 use anyhow::{Context, Result};
 use xshell::cmd;
 
+use crate::servers::Session;
 use crate::tally::{Reader, Tally};
 use crate::{repository, vectors};
 
@@ -40,6 +41,7 @@ pub(crate) fn tests(package: Option<&str>, filter: Option<&str>) -> Result<Tally
     let shell = repository::shell()?;
     repository::isolate(&shell)?;
     vectors::prepare(&shell);
+    let servers = Session::start(&shell, package)?;
     let scope = match package {
         Some(package) => vec!["--package", package],
         None => vec!["--workspace"],
@@ -47,20 +49,23 @@ pub(crate) fn tests(package: Option<&str>, filter: Option<&str>) -> Result<Tally
     // One run with all features: they only add, and a second feature set would build everything twice.
     let command =
         cmd!(shell, "cargo test {scope...} --all-features --no-fail-fast -- --show-output {filter...}");
-    let (tally, reasons) = count(command)?;
+    let (mut tally, reasons) = count(command, servers.settings())?;
     for reason in &reasons {
         println!("SKIP: {reason}");
     }
+    tally += servers.end(tally);
     Ok(tally)
 }
 
 /// Runs a command that prints the output of test harnesses, showing what matters of it.
-fn count(command: xshell::Cmd<'_>) -> Result<(Tally, Vec<String>)> {
+/// The tests find the servers by `settings`.
+fn count(command: xshell::Cmd<'_>, settings: Vec<(String, String)>) -> Result<(Tally, Vec<String>)> {
     println!("$ {command}");
     let mut command = Command::from(command);
     for variable in repository::personal_variables() {
         command.env_remove(variable);
     }
+    command.envs(settings);
     let mut child = command
         .stdin(Stdio::null())
         .stdout(Stdio::piped())

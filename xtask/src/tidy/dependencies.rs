@@ -37,14 +37,15 @@ fn allowed(from: &str, to: &str) -> bool {
         return false;
     }
     match from {
-        "secrets-crypto" | "secrets-audit" | "secrets-policy" | "secrets-backend" | "xtask" => false,
+        "secrets-crypto" | "secrets-audit" | "secrets-policy" | "secrets-backend" | "secrets-testkit"
+        | "xtask" => false,
         "secrets-multicloud" => to == "secrets-backend",
         "secrets-manager" => {
             ["secrets-audit", "secrets-backend", "secrets-crypto", "secrets-multicloud", "secrets-policy"]
                 .contains(&to)
         }
         "secrets-agent" => to == "secrets-manager" || !to.starts_with("secrets-backend-"),
-        "secrets-cli" | "secrets-testkit" | "secrets-benches" => true,
+        "secrets-cli" | "secrets-benches" => true,
         backend if backend.starts_with("secrets-backend-") => to == "secrets-backend",
         _ => false,
     }
@@ -84,6 +85,7 @@ mod tests {
         assert!(finds("secrets-manager", "secrets-backend-local"));
         assert!(finds("secrets-agent", "secrets-cli"));
         assert!(finds("secrets-cli", "secrets-testkit"));
+        assert!(finds("secrets-testkit", "secrets-backend"));
         assert!(finds("secrets-unheard-of", "secrets-backend"));
     }
 

@@ -1,0 +1,20 @@
+//! What tests of networked backends share.
+#![doc = include_str!("../README.md")]
+#![allow(
+    clippy::disallowed_methods,
+    clippy::print_stdout,
+    reason = "a library of tests: it finds servers by variables, prints what it skips, has runtimes of its own"
+)]
+
+mod background;
+mod certificates;
+mod fault_proxy;
+mod kubernetes;
+mod responder;
+mod servers;
+
+pub use certificates::Certificates;
+pub use fault_proxy::{Fault, FaultProxy};
+pub use kubernetes::TokenReviews;
+pub use responder::{Answer, Body, Request, Responder};
+pub use servers::{Directory, Product, Server, Sts, openbao, skip, slapd, sts, vault};
