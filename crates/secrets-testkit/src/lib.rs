@@ -11,8 +11,10 @@ mod certificates;
 mod fault_proxy;
 mod responder;
 mod servers;
+mod stack;
 
 pub use certificates::Certificates;
 pub use fault_proxy::{Fault, FaultProxy};
 pub use responder::{Answer, Body, Request, Responder};
 pub use servers::{Directory, Product, Server, openbao, skip, slapd, sts, vault};
+pub use stack::sealed;
