@@ -204,9 +204,11 @@ impl SecretBackend for HcVaultBackend {
             let names = listing::names(store, prefix, page, limit).await?;
             let next = names.last().filter(|_| names.len() == limit);
             let next = next.map(|last| PageToken::new(last.as_str()));
-            let lines = in_order(names.iter().map(|path| store.listed(path)).collect(), self.config.concurrency);
+            let lines =
+                in_order(names.iter().map(|path| store.listed(path)).collect(), self.config.concurrency);
             let lines: Vec<_> = lines.collect().await;
-            let items: std::result::Result<Vec<_>, Failure> = lines.into_iter().filter_map(Result::transpose).collect();
+            let items: std::result::Result<Vec<_>, Failure> =
+                lines.into_iter().filter_map(Result::transpose).collect();
             Ok(Page::new(items?, next))
         };
         list.await.map_err(|failure: Failure| failure.of(Operation::List, &self.name, prefix))
@@ -215,7 +217,10 @@ impl SecretBackend for HcVaultBackend {
 
 impl fmt::Debug for HcVaultBackend {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("HcVaultBackend").field("name", &self.name).field("config", &self.config).finish_non_exhaustive()
+        f.debug_struct("HcVaultBackend")
+            .field("name", &self.name)
+            .field("config", &self.config)
+            .finish_non_exhaustive()
     }
 }
 

@@ -16,7 +16,8 @@ use vaultrs::api::kv2::requests::{
     UndeleteSecretVersionsRequest,
 };
 use vaultrs::api::kv2::responses::{
-    ListSecretsResponse, ReadSecretMetadataResponse, ReadSecretResponse, SecretMetadata, SecretVersionMetadata,
+    ListSecretsResponse, ReadSecretMetadataResponse, ReadSecretResponse, SecretMetadata,
+    SecretVersionMetadata,
 };
 
 use crate::api::Api;

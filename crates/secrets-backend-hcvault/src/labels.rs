@@ -213,7 +213,8 @@ mod tests {
 
     #[test]
     fn entries_of_another_program_are_tags() {
-        let labels: Labels = [("team", "red"), ("expires", "soon")].map(|(a, b)| (a.to_owned(), b.to_owned())).into();
+        let labels: Labels =
+            [("team", "red"), ("expires", "soon")].map(|(a, b)| (a.to_owned(), b.to_owned())).into();
         let read = metadata(Some(&labels), 1);
         assert_eq!(read.tags.get("team").map(String::as_str), Some("red"));
         assert_eq!(read.tags.get("expires").map(String::as_str), Some("soon"));

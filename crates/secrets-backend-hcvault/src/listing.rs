@@ -87,13 +87,12 @@ fn may_hold_next(folder: &str, after: &SecretPath) -> bool {
 }
 
 #[cfg(test)]
+#[allow(clippy::disallowed_methods, reason = "a test's runtime")]
 mod tests {
     use std::collections::BTreeSet;
 
     use proptest::prelude::*;
-    use secrets_backend::{
-        Listed, NewSecret, PutMode, Secret, VersionId, VersionMeta, async_trait,
-    };
+    use secrets_backend::{Listed, NewSecret, PutMode, Secret, VersionId, VersionMeta, async_trait};
 
     use super::*;
     use crate::store::missing;
@@ -110,7 +109,8 @@ mod tests {
 
         async fn folder(&self, folder: &str) -> Result<Vec<String>, Failure> {
             let below = |path: &String| {
-                let rest = if folder.is_empty() { path } else { path.strip_prefix(folder)?.strip_prefix('/')? };
+                let rest =
+                    if folder.is_empty() { path } else { path.strip_prefix(folder)?.strip_prefix('/')? };
                 Some(rest.split_once('/').map_or(rest.to_owned(), |(name, _)| format!("{name}/")))
             };
             Ok(self.0.iter().filter_map(below).collect::<BTreeSet<_>>().into_iter().collect())

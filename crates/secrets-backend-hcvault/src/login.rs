@@ -45,7 +45,9 @@ impl Login {
         // A login changes nothing that is ours: one whose answer is lost may be sent again.
         let effect = Effect::None;
         match &self.auth {
-            Auth::Token(_) => Err(Failure::new(ErrorKind::Unauthenticated, "auth.token: no method to log in with")),
+            Auth::Token(_) => {
+                Err(Failure::new(ErrorKind::Unauthenticated, "auth.token: no method to log in with"))
+            }
             Auth::AppRole { mount, role_id, secret_id } => app_role(mount, role_id, secret_id).await,
             Auth::AppRoleWrapped { mount, role_id, wrapping_token } => {
                 let secret_id = self.unwrapped.get_or_try_init(|| unwrap(wire, wrapping_token)).await?;
@@ -140,7 +142,8 @@ fn refusal(reply: &Reply, mount: &str) -> Failure {
     if matches!(reply.status, 400 | 500) && PROVIDER_DOWN.iter().any(|phrase| reply.contains(phrase)) {
         return Failure::new(ErrorKind::Unavailable, "the server cannot reach its identity provider");
     }
-    let refused = || Failure::new(ErrorKind::Unauthenticated, format!("the login at auth/{mount} was refused"));
+    let refused =
+        || Failure::new(ErrorKind::Unauthenticated, format!("the login at auth/{mount} was refused"));
     match reply.status {
         404 => Failure::invalid(format!("auth.mount: the server has no login method at auth/{mount}")),
         400 if !reply.is_json() => Failure::of_status(reply, Effect::None),

@@ -45,7 +45,9 @@ mod tests {
         let mut config = HcVaultConfig::new("http://127.0.0.1:8200", Auth::Token(Credential::value("t")));
         config.mount = "team/kv".to_owned();
         let policy = least(&config, "app/");
-        assert!(policy.starts_with("path \"team/kv/data/app/*\" {\n  capabilities = [\"create\", \"read\", \"update\"]\n}\n"));
+        assert!(policy.starts_with(
+            "path \"team/kv/data/app/*\" {\n  capabilities = [\"create\", \"read\", \"update\"]\n}\n"
+        ));
         assert!(!policy.contains("sudo") && !policy.contains("destroy") && policy.ends_with("}\n"));
         config.engine = Engine::Kv1;
         assert!(least(&config, "").starts_with("path \"team/kv/*\" {"));

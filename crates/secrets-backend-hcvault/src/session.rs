@@ -239,7 +239,8 @@ impl Session {
     /// Keeps a token for the next process. A cache that fails costs that process a login, and this one nothing.
     async fn keep(&self, lease: &Lease) {
         let (Some(TokenCache { backend, path }), Some(ttl)) = (&self.cache, lease.ttl) else { return };
-        let ends = Timestamp::now().as_millis().saturating_add(u64::try_from(ttl.as_millis()).unwrap_or(u64::MAX));
+        let ends =
+            Timestamp::now().as_millis().saturating_add(u64::try_from(ttl.as_millis()).unwrap_or(u64::MAX));
         let text = format!("{ends} {} {}", u8::from(lease.renewable), lease.token.expose());
         if let Err(error) = backend.put(path, &NewSecret::new(text), &PutMode::Upsert).await {
             tracing::warn!(kind = ?error.kind(), "a token could not be kept for the next process");

@@ -137,7 +137,8 @@ impl Ask {
     pub(crate) fn of<E: Endpoint>(endpoint: &E, effect: Effect) -> Self {
         Self {
             method: method(&endpoint.method()),
-            path: endpoint.path().trim_start_matches('/').to_owned(),
+            // Some paths start with a slash, and that of a renewal with a tab.
+            path: endpoint.path().trim_start().trim_start_matches('/').to_owned(),
             query: endpoint.query().ok().flatten().filter(|query| !query.is_empty()),
             body: Bytes::from_owner(Zeroizing::new(endpoint.body().ok().flatten().unwrap_or_default())),
             effect,
@@ -146,13 +147,7 @@ impl Ask {
 
     /// A reading request that `vaultrs` does not have.
     pub(crate) fn get(path: impl Into<String>) -> Self {
-        Self {
-            method: Method::GET,
-            path: path.into(),
-            query: None,
-            body: Bytes::new(),
-            effect: Effect::None,
-        }
+        Self { method: Method::GET, path: path.into(), query: None, body: Bytes::new(), effect: Effect::None }
     }
 
     /// A request with a body that `vaultrs` does not have.
@@ -201,8 +196,9 @@ impl Reply {
 impl Token {
     /// A token; `setting` says where it came from, should it be none.
     pub(crate) fn new(text: &str, setting: &'static str) -> Result<Self, Failure> {
-        let mut value = HeaderValue::from_str(text)
-            .map_err(|_| Failure::invalid(format!("{setting}: not a token of one line")))?;
+        let invalid = || Failure::invalid(format!("{setting}: not a token, which is one word of ASCII"));
+        let word = Some(text).filter(|text| text.bytes().all(|byte| byte.is_ascii_graphic()));
+        let mut value = HeaderValue::from_str(word.ok_or_else(invalid)?).map_err(|_| invalid())?;
         value.set_sensitive(true);
         Ok(Self(value))
     }
@@ -271,7 +267,8 @@ fn retry_after(headers: &HeaderMap) -> Option<Duration> {
 /// A request without a (whole) reply. The client's own error names the address, so it is no source.
 fn unsent(error: reqwest::Error, effect: Effect) -> Failure {
     if let Some(tls) = cause::<rustls::Error>(&error) {
-        let detail = "TLS failed: check `address` (its scheme, its host name), `tls.ca_file` and the certificate";
+        let detail =
+            "TLS failed: check `address` (its scheme, its host name), `tls.ca_file` and the certificate";
         return Failure::new(ErrorKind::Unavailable, detail).caused_by(tls.clone());
     }
     if error.is_connect() {

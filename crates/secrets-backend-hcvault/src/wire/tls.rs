@@ -12,11 +12,11 @@ use crate::config::{InvalidConfig, Tls};
 
 /// Where systems keep the authorities that they trust, as one file. The first that exists counts.
 const SYSTEM_BUNDLES: [&str; 5] = [
-    "/etc/ssl/certs/ca-certificates.crt",                // Debian, Ubuntu, Arch, Gentoo
+    "/etc/ssl/certs/ca-certificates.crt", // Debian, Ubuntu, Arch, Gentoo
     "/etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem", // Fedora, RHEL
-    "/etc/pki/tls/certs/ca-bundle.crt",                  // older ones
-    "/etc/ssl/ca-bundle.pem",                            // openSUSE
-    "/etc/ssl/cert.pem",                                 // Alpine, macOS
+    "/etc/pki/tls/certs/ca-bundle.crt",   // older ones
+    "/etc/ssl/ca-bundle.pem",             // openSUSE
+    "/etc/ssl/cert.pem",                  // Alpine, macOS
 ];
 
 /// The TLS side of a client. Without `https` the system's authorities are not read: nothing will ask for them.
@@ -43,9 +43,9 @@ fn roots(tls: &Tls, https: bool) -> Result<RootCertStore, InvalidConfig> {
     let mut roots = RootCertStore::empty();
     if let Some(path) = &tls.ca_file {
         for certificate in certificates("tls.ca_file", path)? {
-            roots
-                .add(certificate)
-                .map_err(|_| InvalidConfig::new("tls.ca_file", "holds a certificate that no authority has"))?;
+            roots.add(certificate).map_err(|_| {
+                InvalidConfig::new("tls.ca_file", "holds a certificate that no authority has")
+            })?;
         }
     } else if let Some(bundle) = SYSTEM_BUNDLES.map(Path::new).iter().find(|path| https && path.exists()) {
         // A system's bundle may hold one that is too old for us: the others count.

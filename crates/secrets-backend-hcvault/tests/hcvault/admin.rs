@@ -87,8 +87,12 @@ impl Admin {
     pub(crate) async fn mount(&self, engine: Engine) -> String {
         let name = fresh("kv");
         let version = if engine == Engine::Kv1 { "1" } else { "2" };
-        self.done("POST", &format!("sys/mounts/{name}"), json!({"type": "kv", "options": {"version": version}}))
-            .await;
+        self.done(
+            "POST",
+            &format!("sys/mounts/{name}"),
+            json!({"type": "kv", "options": {"version": version}}),
+        )
+        .await;
         if engine != Engine::Kv1 {
             // The engine gets ready in the background, and says so by refusing.
             for _ in 0..200 {
@@ -133,5 +137,7 @@ impl Admin {
 
 /// A policy that allows everything below a mount.
 pub(crate) fn everything(mount: &str) -> String {
-    format!("path \"{mount}/*\" {{ capabilities = [\"create\", \"read\", \"update\", \"delete\", \"list\"] }}")
+    format!(
+        "path \"{mount}/*\" {{ capabilities = [\"create\", \"read\", \"update\", \"delete\", \"list\"] }}"
+    )
 }

@@ -5,37 +5,46 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use secrets_backend::conformance::{Case, Target, cases};
-use secrets_backend::{MemoryBackend, SecretBackend};
+use secrets_backend::{MemoryBackend, MemoryConfig, SecretBackend};
 use secrets_backend_hcvault::{Auth, Credential, Engine, HcVaultBackend, HcVaultConfig};
 use secrets_testkit::{Answer, Body, Fault, FaultProxy, Responder, Server, openbao, sealed, vault};
 use serde_json::json;
 
 use crate::admin::{Admin, admin_or_skip, everything};
 
-/// A fresh mount as a target; the reference backend, after a loud skip, where there is no server.
-async fn mount(server: Option<Server>, engine: Engine) -> Target {
-    let Some(admin) = Admin::of(server) else { return Target::new(MemoryBackend::new()) };
-    let mount = admin.mount(engine).await;
-    let mut config = admin.config(&mount);
+/// Stands in, after a loud skip, where there is no server.
+fn no_server() -> Target {
+    let mut config = MemoryConfig::default();
     config.page_size = 3;
-    let backend = HcVaultBackend::new(config).unwrap();
+    Target::new(MemoryBackend::with_config(config)).with_page_size(3)
+}
+
+/// Small pages, and room for as many versions as a case writes.
+fn small(mut config: HcVaultConfig) -> HcVaultConfig {
+    config.page_size = 3;
+    config.max_versions = Some(20);
+    config
+}
+
+/// A fresh mount as a target.
+async fn mount(server: Option<Server>, engine: Engine) -> Target {
+    let Some(admin) = Admin::of(server) else { return no_server() };
+    let mount = admin.mount(engine).await;
+    let backend = HcVaultBackend::new(small(admin.config(&mount))).unwrap();
     backend.check().await.unwrap();
     Target::new(backend).with_page_size(3).with_credential(&*admin.server.root_token).keeping(admin)
 }
 
 /// The same under the production stack.
 async fn stack(server: Option<Server>, engine: Engine) -> Target {
-    let Some(admin) = Admin::of(server) else { return Target::new(MemoryBackend::new()) };
+    let Some(admin) = Admin::of(server) else { return no_server() };
     let mount = admin.mount(engine).await;
-    let mut config = admin.config(&mount);
-    config.page_size = 3;
-    let (stack, guard) = sealed(Arc::new(HcVaultBackend::new(config).unwrap())).await;
+    let (stack, guard) = sealed(Arc::new(HcVaultBackend::new(small(admin.config(&mount))).unwrap())).await;
     Target::new(stack).with_page_size(3).keeping(guard).keeping(admin)
 }
 
 fn config(address: impl std::fmt::Display) -> HcVaultConfig {
-    let mut config =
-        HcVaultConfig::new(address.to_string(), Auth::Token(Credential::value("s.some-token")));
+    let mut config = HcVaultConfig::new(address.to_string(), Auth::Token(Credential::value("s.some-token")));
     config.timeout = Duration::from_secs(1);
     config
 }
@@ -127,9 +136,8 @@ async fn bad_credentials_are_unauthenticated() {
     let mount = admin.mount(Engine::Kv2).await;
     let config = admin.config_with(&mount, Auth::Token(Credential::value("s.not-a-token")));
     let target = Target::new(HcVaultBackend::new(config).unwrap()).with_credential("s.not-a-token");
-    let case = Case::new("bad_credentials", |scratch| {
-        Box::pin(cases::bad_credentials_are_unauthenticated(scratch))
-    });
+    let case =
+        Case::new("bad_credentials", |scratch| Box::pin(cases::bad_credentials_are_unauthenticated(scratch)));
     case.run(target).await.unwrap();
 }
 
@@ -142,7 +150,8 @@ async fn a_token_without_a_policy_is_denied() {
     for engine in [Engine::Kv2, Engine::Detect] {
         let mut config = admin.config_with(&mount, Auth::Token(Credential::value(&*token)));
         config.engine = engine;
-        let case = Case::new("denied", |scratch| Box::pin(cases::a_refused_operation_is_permission_denied(scratch)));
+        let case =
+            Case::new("denied", |scratch| Box::pin(cases::a_refused_operation_is_permission_denied(scratch)));
         case.run(Target::new(HcVaultBackend::new(config).unwrap())).await.unwrap();
     }
 }
@@ -151,7 +160,8 @@ async fn a_token_without_a_policy_is_denied() {
 async fn one_denied_path_leaves_the_rest_of_a_batch() {
     let admin = admin_or_skip!(openbao());
     let mount = admin.mount(Engine::Kv2).await;
-    let policy = format!("{}\npath \"{mount}/data/refused\" {{ capabilities = [\"deny\"] }}", everything(&mount));
+    let policy =
+        format!("{}\npath \"{mount}/data/refused\" {{ capabilities = [\"deny\"] }}", everything(&mount));
     let token = admin.token(&policy, json!({})).await;
     let config = admin.config_with(&mount, Auth::Token(Credential::value(&*token)));
     let target = Target::new(HcVaultBackend::new(config).unwrap());

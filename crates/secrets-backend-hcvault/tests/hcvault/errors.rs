@@ -58,10 +58,7 @@ async fn the_wrong_engine_is_named_by_its_setting() {
 async fn a_missing_mount_and_one_of_another_type_are_named_by_their_setting() {
     for admin in servers() {
         let error = admin.backend(&fresh("none")).check().await.unwrap_err();
-        assert!(
-            matches!(error.kind(), ErrorKind::InvalidInput | ErrorKind::PermissionDenied),
-            "{error}"
-        );
+        assert!(matches!(error.kind(), ErrorKind::InvalidInput | ErrorKind::PermissionDenied), "{error}");
         assert!(error.detail().unwrap().starts_with("mount:"), "{error}");
         let error = admin.backend("sys").check().await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::InvalidInput, "{error}");

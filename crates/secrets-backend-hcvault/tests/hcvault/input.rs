@@ -25,8 +25,15 @@ async fn get(config: HcVaultConfig) -> secrets_backend::Error {
 #[test]
 fn an_address_that_is_none_is_refused() {
     let bad = [
-        "", "vault", "vault:8200", "ftp://vault", "https://", "https://me:pw@vault:8200", "https://me@vault",
-        "https://vault?x=1", "https://vault/#a",
+        "",
+        "vault",
+        "vault:8200",
+        "ftp://vault",
+        "https://",
+        "https://me:pw@vault:8200",
+        "https://me@vault",
+        "https://vault?x=1",
+        "https://vault/#a",
     ];
     for address in bad {
         assert_eq!(setting(config(address)), "address", "{address}");

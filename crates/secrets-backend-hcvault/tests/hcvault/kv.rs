@@ -58,7 +58,8 @@ async fn what_other_programs_write_is_read() {
         for engine in [Engine::Kv1, Engine::Kv2] {
             let mount = admin.mount(engine).await;
             let data = if engine == Engine::Kv2 { "data/" } else { "" };
-            let wrapped = |fields: Value| if engine == Engine::Kv2 { json!({ "data": fields }) } else { fields };
+            let wrapped =
+                |fields: Value| if engine == Engine::Kv2 { json!({ "data": fields }) } else { fields };
             let write = |name: &'static str, fields: Value| {
                 let body = wrapped(fields);
                 let target = format!("{mount}/{data}{name}");

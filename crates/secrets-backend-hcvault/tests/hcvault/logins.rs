@@ -6,7 +6,9 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use ed25519_dalek::{Signer, SigningKey};
 use secrets_backend::{Error, ErrorKind, MemoryBackend, NewSecret, PutMode, SecretBackend, SecretPath};
-use secrets_backend_hcvault::{Auth, AwsCredentials, AwsIam, Credential, Engine, HcVaultBackend, HcVaultConfig};
+use secrets_backend_hcvault::{
+    Auth, AwsCredentials, AwsIam, Credential, Engine, HcVaultBackend, HcVaultConfig,
+};
 use secrets_testkit::{Answer, Product, Responder, Server, openbao, skip, slapd, sts, vault};
 use serde_json::{Value, json};
 
@@ -31,7 +33,9 @@ impl Place {
     async fn of(admin: &Admin, kind: &str) -> Self {
         let (mount, method, policy) = (admin.mount(Engine::Kv2).await, fresh(kind), fresh("policy"));
         admin.done("POST", &format!("sys/auth/{method}"), json!({ "type": kind })).await;
-        admin.done("POST", &format!("sys/policies/acl/{policy}"), json!({"policy": everything(&mount)})).await;
+        admin
+            .done("POST", &format!("sys/policies/acl/{policy}"), json!({"policy": everything(&mount)}))
+            .await;
         let secret = NewSecret::new("found");
         admin.backend(&mount).put(&path(), &secret, &PutMode::Create).await.unwrap();
         Self { mount, method, policy }
@@ -102,10 +106,7 @@ async fn a_login_method_that_is_not_there_is_named_by_its_setting() {
             password: Credential::value("x"),
         };
         let error = read(&admin, &place, auth).await.unwrap_err();
-        assert!(
-            matches!(error.kind(), ErrorKind::InvalidInput | ErrorKind::Unauthenticated),
-            "{error}"
-        );
+        assert!(matches!(error.kind(), ErrorKind::InvalidInput | ErrorKind::Unauthenticated), "{error}");
         assert!(error.detail().unwrap().contains("auth"), "{error}");
     }
 }
@@ -190,8 +191,12 @@ fn jwt_key() -> (SigningKey, String) {
 }
 
 fn jwt(key: &SigningKey, claims: &Value) -> String {
+    jwt_of("EdDSA", key, claims)
+}
+
+fn jwt_of(algorithm: &str, key: &SigningKey, claims: &Value) -> String {
     let part = |value: &Value| URL_SAFE_NO_PAD.encode(value.to_string());
-    let signed = format!("{}.{}", part(&json!({"alg": "EdDSA", "typ": "JWT"})), part(claims));
+    let signed = format!("{}.{}", part(&json!({"alg": algorithm, "typ": "JWT"})), part(claims));
     format!("{signed}.{}", URL_SAFE_NO_PAD.encode(key.sign(signed.as_bytes()).to_bytes()))
 }
 
@@ -201,7 +206,8 @@ async fn a_signed_token_works_and_one_that_ended_or_is_foreign_does_not() {
     let place = Place::of(&admin, "jwt").await;
     let (key, public) = jwt_key();
     let at = |what: &str| format!("auth/{}/{what}", place.method);
-    let settings = json!({"jwt_validation_pubkeys": [public], "jwt_supported_algs": ["EdDSA"], "default_role": "app"});
+    let settings =
+        json!({"jwt_validation_pubkeys": [public], "jwt_supported_algs": ["EdDSA"], "default_role": "app"});
     admin.done("POST", &at("config"), settings).await;
     let role = json!({"role_type": "jwt", "user_claim": "sub", "bound_audiences": ["secrets"],
         "token_policies": [place.policy]});
@@ -231,7 +237,8 @@ async fn a_service_account_works_and_its_file_is_read_anew() {
             "kubernetes.io/serviceaccount/service-account.name": name,
             "kubernetes.io/serviceaccount/service-account.uid": "1", "aud": ["secrets"],
             "exp": 4_000_000_000_u64, "iat": 1_700_000_000});
-        jwt(&key, &claims)
+        // The server looks at the algorithm and leaves the signature to the cluster.
+        jwt_of("RS256", &key, &claims)
     };
     let (good, bad) = (account("app"), account("other"));
     // Kubernetes' own part: it knows the one token and no other.
@@ -241,8 +248,13 @@ async fn a_service_account_works_and_its_file_is_read_anew() {
         let known = request.json()["spec"]["token"] == json!(known);
         let user = json!({"username": "system:serviceaccount:shop:app", "uid": "1",
             "groups": ["system:serviceaccounts"]});
-        let status = if known { json!({"authenticated": true, "user": user}) } else { json!({"error": "unknown"}) };
-        let review = json!({"apiVersion": "authentication.k8s.io/v1", "kind": "TokenReview", "status": status});
+        let status = if known {
+            json!({"authenticated": true, "user": user, "audiences": ["secrets"]})
+        } else {
+            json!({"error": "unknown"})
+        };
+        let review =
+            json!({"apiVersion": "authentication.k8s.io/v1", "kind": "TokenReview", "status": status});
         Answer::json(201, &review)
     });
     let settings = json!({"kubernetes_host": cluster.url(), "kubernetes_ca_cert": cluster.authority(),

@@ -1,5 +1,9 @@
 //! The backend against real servers, and against documented answers that those cannot be made to give.
-#![allow(clippy::disallowed_methods, reason = "tests have runtimes of their own")]
+#![allow(
+    clippy::disallowed_methods,
+    clippy::unwrap_used,
+    reason = "tests have runtimes of their own, and fail by panics"
+)]
 
 mod admin;
 mod conformance;

@@ -3,9 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use secrets_backend::{
-    ErrorKind, MemoryBackend, NewSecret, PutMode, SecretBackend, SecretPath,
-};
+use secrets_backend::{ErrorKind, MemoryBackend, NewSecret, PutMode, SecretBackend, SecretPath};
 use secrets_backend_hcvault::{Auth, Credential, Engine, HcVaultBackend, HcVaultConfig, TokenCache};
 use secrets_testkit::{Answer, Responder, openbao};
 use serde_json::{Value, json};
@@ -22,27 +20,18 @@ async fn userpass(admin: &Admin, mount: &str, ttl: u32, max: u32) -> Auth {
     let (method, policy) = (fresh("userpass"), fresh("policy"));
     admin.done("POST", &format!("sys/policies/acl/{policy}"), json!({"policy": everything(mount)})).await;
     admin.done("POST", &format!("sys/auth/{method}"), json!({"type": "userpass"})).await;
-    let user = json!({"password": "pa55word", "token_policies": [policy], "token_ttl": ttl, "token_max_ttl": max});
+    let user =
+        json!({"password": "pa55word", "token_policies": [policy], "token_ttl": ttl, "token_max_ttl": max});
     admin.done("POST", &format!("auth/{method}/users/me"), user).await;
     Auth::Userpass { mount: method, username: "me".to_owned(), password: Credential::value("pa55word") }
 }
 
-/// How many requests to a path the server has logged, by the audit device `device`.
-struct Log(std::path::PathBuf);
-
-impl Log {
-    async fn of(admin: &Admin, directory: &std::path::Path) -> Self {
-        let (name, file) = (fresh("audit"), directory.join("audit.log"));
-        let options = json!({"type": "file", "options": {"file_path": file.to_str().unwrap()}});
-        admin.done("POST", &format!("sys/audit/{name}"), options).await;
-        Self(file)
-    }
-
-    fn requests(&self, path: &str) -> usize {
-        let text = std::fs::read_to_string(&self.0).unwrap();
-        let entries = text.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
-        entries.filter(|entry| entry["type"] == "request" && entry["request"]["path"] == path).count()
-    }
+/// How many requests to a path the server has logged.
+fn requests(admin: &Admin, path: &str) -> u64 {
+    let text = std::fs::read_to_string(admin.server.audit_log()).unwrap();
+    let entries = text.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+    let ours = entries.filter(|entry| entry["type"] == "request" && entry["request"]["path"] == path);
+    ours.count().try_into().unwrap()
 }
 
 /// Reads with 16 tasks for some seconds; answers how many reads there were. A failed read fails the test.
@@ -80,34 +69,18 @@ async fn short_lived_tokens_fail_no_read_and_are_renewed_as_often_as_needed() {
     let auth = userpass(&admin, &mount, 5, 12).await;
     let Auth::Userpass { mount: method, .. } = &auth else { unreachable!() };
     let login = format!("auth/{method}/login/me");
-    let counts = Counts::of(&admin).await;
     let backend = Arc::new(HcVaultBackend::new(admin.config_with(&mount, auth.clone())).unwrap());
     admin.backend(&mount).put(&path("a"), &NewSecret::new("1"), &PutMode::Create).await.unwrap();
     let reads = read_for(&backend, Duration::from_secs(seconds)).await;
-    let (logins, renewals) = (counts.requests(&login), counts.requests("auth/token/renew-self"));
+    let (logins, renewals) = (requests(&admin, &login), requests(&admin, "auth/token/renew-self"));
     // A token lives 12 s: renewed at two thirds of 5 s, twice for 5 s and once for the rest, then replaced.
     let (most_logins, most_renewals) = (seconds / 10 + 1, seconds * 3 / 10 + 1);
-    assert!(logins >= 1 && logins as u64 <= most_logins, "{logins} logins in {seconds} s");
-    assert!(renewals as u64 <= most_renewals, "{renewals} renewals in {seconds} s");
-    assert!(renewals as u64 >= seconds / 6, "{renewals} renewals in {seconds} s");
-    println!("FIGURE: {reads} reads in {seconds} s by 16 readers, none failed; {logins} logins, {renewals} renewals");
-}
-
-/// Counts requests by the server's own log.
-struct Counts {
-    log: Log,
-    _directory: tempfile::TempDir,
-}
-
-impl Counts {
-    async fn of(admin: &Admin) -> Self {
-        let directory = tempfile::tempdir().unwrap();
-        Self { log: Log::of(admin, directory.path()).await, _directory: directory }
-    }
-
-    fn requests(&self, path: &str) -> usize {
-        self.log.requests(path)
-    }
+    assert!(logins >= 1 && logins <= most_logins, "{logins} logins in {seconds} s");
+    assert!(renewals <= most_renewals, "{renewals} renewals in {seconds} s");
+    assert!(renewals >= seconds / 6, "{renewals} renewals in {seconds} s");
+    println!(
+        "FIGURE: {reads} reads in {seconds} s by 16 readers, none failed; {logins} logins, {renewals} renewals"
+    );
 }
 
 #[tokio::test]
