@@ -51,6 +51,12 @@ pub struct Global {
     /// The backend to use [env: SECRETS_BACKEND]
     #[arg(short, long, global = true, value_name = "NAME")]
     pub backend: Option<String>,
+    /// With the backend vault: the address of the server [env: VAULT_ADDR]
+    #[arg(long, global = true, value_name = "URL")]
+    pub vault_url: Option<String>,
+    /// With the backend vault: the token; others on this machine see it [env: VAULT_TOKEN]
+    #[arg(long, global = true, value_name = "TOKEN")]
+    pub token: Option<String>,
     /// The configuration file to use instead of the project's and the user's [env: SECRETS_CONFIG]
     #[arg(short, long, global = true, value_name = "FILE")]
     pub config: Option<PathBuf>,
