@@ -11,7 +11,9 @@ use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 mod safe;
 mod secret;
 mod usage;
-pub use safe::{AuditCommand, ConfigCommand, InitArgs, KdfChoice, KeyCommand, SlotKind, TrustArgs};
+pub use safe::{
+    AuditCommand, BackendCommand, ConfigCommand, InitArgs, KdfChoice, KeyCommand, SlotKind, TrustArgs,
+};
 pub use secret::{
     DeleteArgs, DescribeArgs, Field, GetArgs, HistoryArgs, ListArgs, MetadataArgs, PathsArgs, RollbackArgs,
     SetArgs, TagArgs,
@@ -153,6 +155,11 @@ pub enum Command {
     Import(ImportArgs),
     /// Show what is set up here; contacts nothing
     Status(OutputArgs),
+    /// Show the places that are configured, and what they need; contacts nothing
+    #[command(subcommand)]
+    Backend(BackendCommand),
+    /// Ask the backend in force whether it answers; exit 20 where it does not
+    Health(OutputArgs),
     /// Trust this project's configuration file as it is now
     Trust(TrustArgs),
     /// Read and check the audit log

@@ -17,15 +17,35 @@ mod local;
 /// The kind of HashiCorp Vault and OpenBao.
 pub const HCVAULT: &str = "hcvault";
 
+/// A backend of the configuration.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Configured {
+    /// Its type, such as `hcvault`.
+    pub kind: String,
+    /// The backend itself.
+    pub backend: Arc<dyn SecretBackend>,
+    /// The least that its credentials must be allowed, in its service's own form.
+    pub least_policy: Option<String>,
+}
+
 /// The backend of the environment in force; `store` is where the local one lies. Nothing is contacted.
 ///
 /// # Errors
 /// Exit 3 where its configuration cannot be used, or this build lacks it.
 pub fn in_force(configuration: &Configuration, store: PathBuf) -> Result<Arc<dyn SecretBackend>, Failure> {
-    let settings = &configuration.settings;
-    let name = settings.backend_name();
-    match settings.backends.get(name) {
+    named(configuration.settings.backend_name(), configuration, store).map(|one| one.backend)
+}
+
+/// The backend of a name. Nothing is contacted.
+///
+/// # Errors
+/// Exit 3 where nothing defines it, its configuration cannot be used, or this build lacks it.
+pub fn named(name: &str, configuration: &Configuration, store: PathBuf) -> Result<Configured, Failure> {
+    match configuration.settings.backends.get(name) {
         Some(backend) if backend.kind == HCVAULT => vault(name, backend, configuration),
+        None if name != LOCAL => Err(Failure::config(format!("there is no backend `{}`", shown(name)))
+            .hint("`secrets backend list` shows those that are configured")),
         _ => local(configuration, store),
     }
 }
@@ -91,26 +111,23 @@ fn place(backend: &Backend) -> String {
 }
 
 #[cfg(feature = "local")]
-fn local(configuration: &Configuration, store: PathBuf) -> Result<Arc<dyn SecretBackend>, Failure> {
-    local::make(configuration, store)
+fn local(configuration: &Configuration, store: PathBuf) -> Result<Configured, Failure> {
+    let backend = local::make(configuration, store)?;
+    Ok(Configured { kind: LOCAL.to_owned(), backend, least_policy: None })
 }
 
 #[cfg(not(feature = "local"))]
-fn local(_: &Configuration, _: PathBuf) -> Result<Arc<dyn SecretBackend>, Failure> {
+fn local(_: &Configuration, _: PathBuf) -> Result<Configured, Failure> {
     Err(lacking(LOCAL))
 }
 
 #[cfg(feature = "hcvault")]
-fn vault(
-    name: &str,
-    backend: &Backend,
-    configuration: &Configuration,
-) -> Result<Arc<dyn SecretBackend>, Failure> {
+fn vault(name: &str, backend: &Backend, configuration: &Configuration) -> Result<Configured, Failure> {
     hcvault::make(name, backend, configuration)
 }
 
 #[cfg(not(feature = "hcvault"))]
-fn vault(_: &str, _: &Backend, _: &Configuration) -> Result<Arc<dyn SecretBackend>, Failure> {
+fn vault(_: &str, _: &Backend, _: &Configuration) -> Result<Configured, Failure> {
     Err(lacking(HCVAULT))
 }
 

@@ -8,6 +8,7 @@ use secrets_backend::{PrefixBackend, SecretBackend};
 use secrets_backend_hcvault::{Auth, Credential, Engine, HcVaultBackend, HcVaultConfig};
 use serde::Deserialize;
 
+use super::{Configured, HCVAULT};
 use crate::config::Configuration;
 use crate::config::schema::Backend;
 use crate::failure::Failure;
@@ -69,18 +70,19 @@ pub(super) fn make(
     name: &str,
     backend: &Backend,
     configuration: &Configuration,
-) -> Result<Arc<dyn SecretBackend>, Failure> {
+) -> Result<Configured, Failure> {
     let fields = fields(name, backend)?;
-    let prefix = fields.prefix.clone();
+    let prefix = fields.prefix.clone().unwrap_or_default();
     let config = fields.config(name, Some(configuration))?;
-    let backend = HcVaultBackend::new(config).map_err(|invalid| at(name, &invalid))?;
-    match prefix.filter(|prefix| !prefix.is_empty()) {
-        None => Ok(Arc::new(backend)),
-        Some(prefix) => {
-            let part = PrefixBackend::new(backend, prefix);
-            Ok(Arc::new(part.map_err(|invalid| at(name, &format!("prefix: {invalid}")))?))
-        }
-    }
+    let whole = HcVaultBackend::new(config).map_err(|invalid| at(name, &invalid))?;
+    let least_policy = Some(whole.least_policy(&prefix));
+    let backend: Arc<dyn SecretBackend> = if prefix.is_empty() {
+        Arc::new(whole)
+    } else {
+        let part = PrefixBackend::new(whole, prefix);
+        Arc::new(part.map_err(|invalid| at(name, &format!("prefix: {invalid}")))?)
+    };
+    Ok(Configured { kind: HCVAULT.to_owned(), backend, least_policy })
 }
 
 fn fields(name: &str, backend: &Backend) -> Result<Fields, Failure> {

@@ -166,6 +166,12 @@ impl Settings {
         self.backend.as_deref().or_else(chosen).unwrap_or(LOCAL)
     }
 
+    /// The kind of the backend of the environment in force.
+    #[must_use]
+    pub fn backend_kind(&self) -> &str {
+        self.backends.get(self.backend_name()).map_or(LOCAL, |backend| backend.kind.as_str())
+    }
+
     /// Checks what the types alone do not say.
     ///
     /// # Errors

@@ -188,3 +188,40 @@ fn settings_that_do_not_go_together_are_named() {
     std::fs::write(scratch.home().join("config/config.toml"), two).unwrap();
     scratch.call(["status"]).refused(3, "share one place");
 }
+
+#[test]
+fn health_is_a_map_by_role_and_a_backend_that_does_not_answer_is_exit_20() {
+    let Some(remote) = Remote::new() else { return };
+    let health = |done: &Done| -> serde_json::Value { serde_json::from_str(done.text()).unwrap() };
+    let done = remote.call(&["health", "--json"]);
+    assert_eq!(done.code, 0, "{}", done.stderr);
+    assert_eq!(
+        (&health(&done)["healthy"], &health(&done)["replicas"]["primary"]["state"]),
+        (&true.into(), &"ok".into())
+    );
+    let mut wrong = remote.command(&["health", "--json"]);
+    let done = Done::of(wrong.env("TOKEN", "s.wrong").output().unwrap());
+    assert_eq!(done.code, 20);
+    assert_eq!(health(&done)["replicas"]["primary"]["state"], "credentials refused");
+}
+
+#[test]
+fn backends_are_listed_and_described_without_contacting_any() {
+    let scratch = Scratch::new();
+    std::fs::create_dir_all(scratch.home().join("config")).unwrap();
+    let config = "[backends.v]\ntype = \"hcvault\"\naddress = \"https://127.0.0.1:1\"\nprefix = \"shop/\"\n\
+        auth = { token = \"hunter2\" }\n[environments.production]\nprimary = \"v\"\n";
+    std::fs::write(scratch.home().join("config/config.toml"), config).unwrap();
+    let list = scratch.call(["backend", "list"]);
+    assert!(list.text().contains("hcvault at https://127.0.0.1:1/secret"), "{}", list.text());
+    assert!(list.text().contains("local *") && list.text().contains("production"), "{}", list.text());
+    let described = scratch.call(["backend", "describe", "v"]);
+    assert!(described.text().contains("path \"secret/data/shop/*\""), "{}", described.text());
+    let json = scratch.call(["backend", "describe", "v", "--json"]);
+    let json: serde_json::Value = serde_json::from_str(json.text()).unwrap();
+    assert_eq!(json["capabilities"]["atomic_replace"], true);
+    assert!(!described.text().contains("hunter2"));
+    scratch.call(["backend", "describe", "w"]).refused(3, "no backend");
+    let local = scratch.call(["backend", "describe"]);
+    assert!(local.text().contains("local at") && !local.text().contains("policy"), "{}", local.text());
+}
