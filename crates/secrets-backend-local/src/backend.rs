@@ -10,15 +10,19 @@ use secrets_backend::{
 };
 
 use crate::config::{InvalidConfig, LocalConfig};
+use crate::engine::RowsMut;
 use crate::fault::Fault;
+use crate::group::{Change, Group};
 use crate::operations::{self, Put};
 use crate::store::Store;
 
 /// Secrets in one directory of this machine.
 ///
-/// The store is opened for each operation, in a thread of tokio's blocking pool; dropping a future leaves its
-/// operation to end by itself. Nothing is made on disk before the first write: until then every secret is
-/// `NotFound` and every listing empty. What is stored is stored as it comes: this crate encrypts nothing.
+/// The store is opened for each operation, in a thread of tokio's blocking pool; writes of this value and its
+/// clones that wait at the same time share one opening and one transaction, each with an answer of its own.
+/// Dropping a future leaves its operation to end by itself. Nothing is made on disk before the first write:
+/// until then every secret is `NotFound` and every listing empty. What is stored is stored as it comes: this
+/// crate encrypts nothing.
 ///
 /// Beyond the contract of [`SecretBackend`], by kind:
 ///
@@ -34,6 +38,7 @@ use crate::store::Store;
 #[derive(Clone)]
 pub struct LocalBackend {
     store: Arc<Store>,
+    writes: Arc<Group>,
     name: Arc<str>,
 }
 
@@ -54,11 +59,13 @@ impl LocalBackend {
     /// [`InvalidConfig`] where the configuration can never work, such as an engine that this build lacks.
     pub fn new(config: LocalConfig) -> Result<Self, InvalidConfig> {
         let name = format!("local at {}", config.directory.display());
-        Ok(Self { store: Arc::new(Store::new(config)?), name: name.into() })
+        let store = Arc::new(Store::new(config)?);
+        Ok(Self { writes: Arc::new(Group::new(Arc::clone(&store))), store, name: name.into() })
     }
 
     /// How often the engine has been opened by this value: once per operation, also for a
-    /// [`get_many`](SecretBackend::get_many) of any length, and twice more by the first reader after an unclean stop.
+    /// [`get_many`](SecretBackend::get_many) of any length, once for all writes that share a transaction, and
+    /// twice more by the first reader after an unclean stop.
     #[must_use]
     pub fn opens(&self) -> u64 {
         self.store.opens()
@@ -107,6 +114,12 @@ impl LocalBackend {
         work: impl FnOnce(&Store) -> Result<Option<T>, Fault> + Send + 'static,
     ) -> Result<T> {
         self.run(operation, Some(path), |store| work(store)?.ok_or_else(|| ErrorKind::NotFound.into())).await
+    }
+
+    /// Writes, in one transaction with what else waits to be written.
+    async fn change(&self, operation: Operation, path: &SecretPath, change: Change) -> Result<Written> {
+        let answer = self.writes.run(change).await;
+        answer.map_err(|fault| fault.into_error(operation, &self.name, Some(path)))
     }
 
     /// Refuses what can never be stored; gives the metadata as it is stored.
@@ -196,40 +209,31 @@ impl SecretBackend for LocalBackend {
         let mut copy = NewSecret::new(secret.value.duplicate());
         copy.stamp = secret.stamp.clone();
         let (target, mode) = (path.clone(), mode.clone());
-        self.run(Operation::Put, Some(path), move |store| {
-            let put = Put {
-                path: &target,
-                secret: &copy,
-                metadata: &metadata,
-                mode: &mode,
-                now: Timestamp::now(),
-                keep: u64::from(store.config().keep_versions.get()),
-            };
-            store.write(|rows| operations::put(rows, &put))
-        })
-        .await
+        let keep = u64::from(self.store.config().keep_versions.get());
+        let bytes = copy.value.len() + metadata.len();
+        let put = move |rows: &mut dyn RowsMut| {
+            let (path, secret, metadata, mode) = (&target, &copy, &*metadata, &mode);
+            operations::put(rows, &Put { path, secret, metadata, mode, now: Timestamp::now(), keep })
+        };
+        self.change(Operation::Put, path, Change::making_the_store(bytes, put)).await
     }
 
     async fn delete(&self, path: &SecretPath) -> Result<Written> {
         let target = path.clone();
-        self.find(Operation::Delete, path, move |store| {
-            store.change(|rows| operations::delete(rows, &target))
-        })
-        .await
+        let change = Change::new(move |rows| operations::delete(rows, &target));
+        self.change(Operation::Delete, path, change).await
     }
 
     async fn undelete(&self, path: &SecretPath) -> Result<Written> {
         let target = path.clone();
-        self.find(Operation::Undelete, path, move |store| {
-            store.change(|rows| operations::undelete(rows, &target))
-        })
-        .await
+        let change = Change::new(move |rows| operations::undelete(rows, &target));
+        self.change(Operation::Undelete, path, change).await
     }
 
     async fn purge(&self, path: &SecretPath) -> Result<Written> {
         let target = path.clone();
-        self.find(Operation::Purge, path, move |store| store.change(|rows| operations::purge(rows, &target)))
-            .await
+        let change = Change::new(move |rows| operations::purge(rows, &target));
+        self.change(Operation::Purge, path, change).await
     }
 
     async fn versions(&self, path: &SecretPath) -> Result<Vec<VersionMeta>> {

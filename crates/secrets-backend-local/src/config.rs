@@ -24,7 +24,8 @@ pub struct LocalConfig {
     pub environment: String,
     /// What keeps the bytes on disk. A store keeps the engine that it was made with.
     pub engine: Engine,
-    /// How long an operation waits for other processes, before it is `Unavailable`.
+    /// How long an operation waits for other processes, before it is `Unavailable`. What a write waits for
+    /// others of this process that came before it is not counted.
     pub lock_wait: Duration,
     /// How many versions of a secret are kept; older ones are removed by the write that exceeds it.
     ///

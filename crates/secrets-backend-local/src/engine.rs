@@ -46,7 +46,7 @@ pub(crate) trait Rows {
 
 /// The rows of one environment in a write transaction.
 ///
-/// What is put is not necessarily seen by `get` and `scan` before the commit.
+/// What is put and removed is seen by `get` at once, by `scan` not necessarily before the commit.
 pub(crate) trait RowsMut: Rows {
     fn put(&mut self, table: Table, key: &[u8], row: &[u8]) -> Result<(), Fault>;
     fn remove(&mut self, table: Table, key: &[u8]) -> Result<(), Fault>;

@@ -68,6 +68,11 @@ impl Fault {
         self
     }
 
+    /// The same for another operation that it failed; the cause stays with the first.
+    pub(crate) fn again(&self) -> Self {
+        Self { kind: self.kind, detail: self.detail.clone(), source: None, repair: self.repair }
+    }
+
     pub(crate) fn wants_repair(&self) -> bool {
         self.repair
     }

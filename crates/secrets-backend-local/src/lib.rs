@@ -7,6 +7,7 @@ mod engine;
 mod fault;
 mod files;
 mod format;
+mod group;
 mod lock;
 mod operations;
 mod rows;

@@ -1,5 +1,8 @@
 //! The operations of the contract as work on rows, the same for every engine. Each runs in one snapshot or
 //! one transaction, and none reads more rows than it answers or changes.
+//!
+//! Those that write read first: one that is refused has written nothing, and others may share its
+//! transaction.
 
 use std::ops::ControlFlow;
 
@@ -119,8 +122,8 @@ pub(crate) fn put(rows: &mut dyn RowsMut, put: &Put<'_>) -> Result<Written, Faul
 
 pub(crate) fn delete(rows: &mut dyn RowsMut, path: &SecretPath) -> Result<Written, Fault> {
     let known = index(rows, path)?.filter(|known| !known.deleted).ok_or(ErrorKind::NotFound)?;
-    write_index(rows, path, &IndexRow { deleted: true, ..known })?;
     let mut environment = environment(rows)?;
+    write_index(rows, path, &IndexRow { deleted: true, ..known })?;
     environment.live = environment.live.saturating_sub(1);
     write_environment(rows, &environment)?;
     Ok(Written::default())
@@ -128,8 +131,8 @@ pub(crate) fn delete(rows: &mut dyn RowsMut, path: &SecretPath) -> Result<Writte
 
 pub(crate) fn undelete(rows: &mut dyn RowsMut, path: &SecretPath) -> Result<Written, Fault> {
     let known = index(rows, path)?.filter(|known| known.deleted).ok_or(ErrorKind::NotFound)?;
-    write_index(rows, path, &IndexRow { deleted: false, ..known })?;
     let mut environment = environment(rows)?;
+    write_index(rows, path, &IndexRow { deleted: false, ..known })?;
     environment.live += 1;
     write_environment(rows, &environment)?;
     Ok(Written::default())
@@ -137,11 +140,11 @@ pub(crate) fn undelete(rows: &mut dyn RowsMut, path: &SecretPath) -> Result<Writ
 
 pub(crate) fn purge(rows: &mut dyn RowsMut, path: &SecretPath) -> Result<Written, Fault> {
     let known = index(rows, path)?.ok_or(ErrorKind::NotFound)?;
+    let mut environment = environment(rows)?;
     for number in known.oldest..=known.newest {
         remove_version(rows, path, number)?;
     }
     rows.remove(Table::Index, path.as_str().as_bytes())?;
-    let mut environment = environment(rows)?;
     environment.floor = environment.floor.max(known.newest);
     if !known.deleted {
         environment.live = environment.live.saturating_sub(1);

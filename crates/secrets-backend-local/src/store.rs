@@ -4,10 +4,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
-use secrets_backend::ErrorKind;
-
 use crate::config::{Engine as EngineKind, InvalidConfig, LocalConfig};
-use crate::engine::{self, Engine, Rows, RowsMut};
+use crate::engine::{self, Engine, Rows, Write};
 use crate::fault::Fault;
 use crate::files::Home;
 use crate::format;
@@ -69,33 +67,26 @@ impl Store {
         Ok(answer)
     }
 
-    /// Writes within one transaction, in a store that is there; `None` where there is none.
-    pub(crate) fn change<T>(
-        &self,
-        work: impl FnMut(&mut dyn RowsMut) -> Result<T, Fault>,
-    ) -> Result<Option<T>, Fault> {
-        match self.existing()? {
-            Some(home) => {
-                let deadline = self.deadline();
-                let _lock = Lock::take(&home, Share::Exclusive, deadline)?;
-                self.transact(&home, deadline, work).map(Some)
-            }
-            None => Ok(None),
-        }
+    /// Takes the store for writing, waiting for others until `deadline`; where there is none, it is made, or
+    /// `None` is the answer.
+    pub(crate) fn take(&self, make: bool, deadline: Instant) -> Result<Option<Writing<'_>>, Fault> {
+        let (home, lock) = if make {
+            self.make(deadline)?
+        } else {
+            let Some(home) = self.existing()? else { return Ok(None) };
+            let lock = Lock::take(&home, Share::Exclusive, deadline)?;
+            (home, lock)
+        };
+        Ok(Some(Writing { store: self, home, deadline, _lock: lock }))
     }
 
-    /// Writes within one transaction, making the store where there is none.
-    pub(crate) fn write<T>(
-        &self,
-        work: impl FnMut(&mut dyn RowsMut) -> Result<T, Fault>,
-    ) -> Result<T, Fault> {
+    fn make(&self, deadline: Instant) -> Result<(Home, Lock), Fault> {
         let home = Home::create(&self.config.directory)?;
-        let deadline = self.deadline();
         if !format::is_there(&home)? {
             // The lock is part of the store: it is private before it is made.
             home.make_private()?;
         }
-        let _lock = Lock::take(&home, Share::Exclusive, deadline)?;
+        let lock = Lock::take(&home, Share::Exclusive, deadline)?;
         if format::is_there(&home)? {
             home.check_private()?;
             format::check(&home, self.config.engine)?;
@@ -106,7 +97,7 @@ impl Store {
         if !self.engine.exists(&home)? {
             self.guarded(|engine| engine.create(&home, deadline))?;
         }
-        self.transact(&home, deadline, work)
+        Ok((home, lock))
     }
 
     pub(crate) fn compact(&self) -> Result<bool, Fault> {
@@ -138,22 +129,6 @@ impl Store {
         Ok(self.engine.exists(&home)?.then_some(home))
     }
 
-    fn transact<T>(
-        &self,
-        home: &Home,
-        deadline: Instant,
-        mut work: impl FnMut(&mut dyn RowsMut) -> Result<T, Fault>,
-    ) -> Result<T, Fault> {
-        let mut answer = None;
-        self.open(|engine| {
-            engine.write(home, &self.config.environment, deadline, &mut |rows| {
-                answer = Some(work(rows)?);
-                Ok(())
-            })
-        })?;
-        answer.ok_or_else(|| Fault::new(ErrorKind::Unexpected, "the engine did not run the transaction"))
-    }
-
     fn open<T>(&self, work: impl FnOnce(&dyn Engine) -> Result<T, Fault>) -> Result<T, Fault> {
         self.opens.fetch_add(1, Ordering::Relaxed);
         self.guarded(work)
@@ -167,9 +142,30 @@ impl Store {
     }
 
     fn deadline(&self) -> Instant {
-        let now = Instant::now();
+        self.deadline_of(Instant::now())
+    }
+
+    /// Until when an operation that came at `start` waits for others.
+    pub(crate) fn deadline_of(&self, start: Instant) -> Instant {
         // A wait beyond what the clock can count is as good as an hour.
-        now.checked_add(self.config.lock_wait).unwrap_or(now + std::time::Duration::from_secs(3600))
+        start.checked_add(self.config.lock_wait).unwrap_or(start + std::time::Duration::from_secs(3600))
+    }
+}
+
+/// The store, taken for writing.
+#[derive(Debug)]
+pub(crate) struct Writing<'a> {
+    store: &'a Store,
+    home: Home,
+    deadline: Instant,
+    _lock: Lock,
+}
+
+impl Writing<'_> {
+    /// Writes within one transaction, durably.
+    pub(crate) fn transact(&self, work: &mut Write<'_>) -> Result<(), Fault> {
+        let Self { store, home, deadline, .. } = self;
+        store.open(|engine| engine.write(home, &store.config.environment, *deadline, work))
     }
 }
 

@@ -1,5 +1,6 @@
 //! The sealing wrapper: plaintext above it, envelopes below.
 
+mod bulk;
 mod write;
 
 use std::fmt;
@@ -175,7 +176,7 @@ impl SecretBackend for SealBackend {
 
     async fn delete(&self, path: &SecretPath) -> Result<Written> {
         self.load(std::slice::from_ref(path)).await?;
-        self.commit(self.prepare_tombstone(path).await?).await
+        self.commit(self.tombstone(path, self.current(path).await?)?).await
     }
 
     async fn undelete(&self, path: &SecretPath) -> Result<Written> {

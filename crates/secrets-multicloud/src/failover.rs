@@ -1,5 +1,8 @@
 //! One replica behind logical versions and a verify function.
 
+#[cfg(test)]
+mod tests;
+
 use std::fmt;
 use std::sync::Arc;
 
@@ -8,6 +11,7 @@ use secrets_backend::{
     SecretBackend, SecretPath, Stamp, VersionId, VersionMeta, Written, async_trait, read_back,
 };
 
+use crate::known::Known;
 use crate::translate::{logical_secret, logical_versions, native_ids};
 
 /// Judges an answer before it is used: path and version asked for, and what the replica answered.
@@ -29,13 +33,14 @@ pub struct FailoverBackend {
     name: String,
     primary: Arc<dyn SecretBackend>,
     verify: Arc<Verify>,
+    known: Known,
 }
 
 impl FailoverBackend {
     /// A topology of one replica, called `name` in errors.
     #[must_use]
     pub fn new(name: impl Into<String>, primary: Arc<dyn SecretBackend>, verify: Arc<Verify>) -> Self {
-        Self { name: name.into(), primary, verify }
+        Self { name: name.into(), primary, verify, known: Known::default() }
     }
 
     fn error(&self, kind: ErrorKind, operation: Operation, path: &SecretPath) -> Error {
@@ -46,7 +51,12 @@ impl FailoverBackend {
     fn verified(&self, path: &SecretPath, at: Option<&VersionId>, answer: Result<Secret>) -> Result<Secret> {
         match answer {
             Ok(secret) => match (self.verify)(path, at, Some(&secret))? {
-                Some(stamp) => Ok(logical_secret(secret, stamp)),
+                Some(stamp) => {
+                    if at.is_none() {
+                        self.known.note(path, &secret.version, stamp.version);
+                    }
+                    Ok(logical_secret(secret, stamp))
+                }
                 None => Err(self
                     .error(ErrorKind::Unexpected, Operation::Get, path)
                     .with_detail("the verify function gave no stamp for a present secret")),
@@ -74,6 +84,12 @@ impl FailoverBackend {
     /// The mode for the replica, where the current version is the one that `mode` names.
     async fn native_mode(&self, path: &SecretPath, mode: &PutMode) -> Result<PutMode> {
         let PutMode::Replace(wanted) = mode else { return Ok(mode.clone()) };
+        // A replica that compares and writes in one step tells by itself whether it is still the current one.
+        if self.is_atomic(mode)
+            && let Some(native) = self.known.take(path, wanted)
+        {
+            return Ok(PutMode::Replace(native));
+        }
         match self.current(path).await? {
             Some((native, stamp)) if Some(stamp.version) == wanted.number() => Ok(PutMode::Replace(native)),
             _ => Err(self.error(ErrorKind::Conflict, Operation::Put, path)),

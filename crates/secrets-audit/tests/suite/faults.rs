@@ -3,10 +3,10 @@
 use secrets_audit::{Durability, Error, Report, verify_log};
 
 use super::sample::{public, read_of};
-use super::simulated::Disk;
+use super::simulated::{Chance, Disk};
 
 fn verify(disk: &Disk) -> Report {
-    verify_log(&disk.log()[..], &public(), &[]).unwrap()
+    verify_log(&disk.log.content()[..], &public(), &[]).unwrap()
 }
 
 #[test]
@@ -30,7 +30,7 @@ fn a_deferred_append_is_no_sync_and_the_next_synced_one_covers_it() {
     assert_eq!(disk.state().syncs, before);
     log.append(vec![read_of(1)], Durability::Synced).unwrap();
     assert_eq!(disk.state().syncs, before + 1);
-    disk.cut_power(&mut super::simulated::Chance(1));
+    disk.cut_power(&mut Chance::new(1));
     assert_eq!(disk.open().unwrap().size(), 2);
 }
 
@@ -41,9 +41,9 @@ fn appending_never_reads_the_log() {
     for number in 0..20 {
         log.append(vec![read_of(number)], Durability::Synced).unwrap();
     }
-    assert_eq!(disk.state().read, 0);
+    assert_eq!(disk.log.bytes_read(), 0);
     disk.open().unwrap().append(vec![read_of(20)], Durability::Synced).unwrap();
-    assert_eq!(disk.state().read, 0, "an up-to-date head is enough");
+    assert_eq!(disk.log.bytes_read(), 0, "an up-to-date head is enough");
 }
 
 #[test]
@@ -71,11 +71,11 @@ fn a_failed_sync_acknowledges_nothing_and_loses_nothing_that_was_acknowledged() 
     let log = disk.open().unwrap();
     log.append(vec![read_of(0)], Durability::Synced).unwrap();
     log.append(vec![read_of(1)], Durability::Deferred).unwrap();
-    disk.state().fail_sync = true;
+    disk.fail_sync();
     assert!(matches!(log.append(vec![read_of(2)], Durability::Synced), Err(Error::Io { .. })));
     // The deferred entry was among what the failed sync lost; only writing it again makes it durable.
     log.append(vec![read_of(3)], Durability::Synced).unwrap();
-    disk.cut_power(&mut super::simulated::Chance(2));
+    disk.cut_power(&mut Chance::new(2));
     assert_eq!(disk.open().unwrap().size(), 3);
     assert_eq!((verify(&disk).size, verify(&disk).fault), (3, None));
 }
@@ -87,13 +87,13 @@ fn only_what_is_not_known_to_be_durable_is_written_twice() {
     for number in 0..50 {
         theirs.append(vec![read_of(number)], Durability::Synced).unwrap();
     }
-    let start = disk.log().len() as u64;
+    let start = disk.log.content().len() as u64;
     theirs.append(vec![read_of(50)], Durability::Deferred).unwrap();
     let before = disk.state().written;
     ours.append(vec![read_of(51)], Durability::Synced).unwrap();
     // Their deferred entry and ours; the head file says that the fifty before are durable.
     let written = disk.state().written - before;
-    assert_eq!(written, disk.log().len() as u64 - start);
+    assert_eq!(written, disk.log.content().len() as u64 - start);
 }
 
 #[test]
@@ -101,8 +101,8 @@ fn a_failed_sync_takes_nothing_from_another_process() {
     let disk = Disk::default();
     let (ours, theirs) = (disk.open().unwrap(), disk.open().unwrap());
     theirs.append(vec![read_of(0)], Durability::Synced).unwrap();
-    disk.state().fail_sync = true;
+    disk.fail_sync();
     assert!(ours.append(vec![read_of(1)], Durability::Synced).is_err());
-    disk.cut_power(&mut super::simulated::Chance(3));
+    disk.cut_power(&mut Chance::new(3));
     assert_eq!(disk.open().unwrap().size(), 1);
 }

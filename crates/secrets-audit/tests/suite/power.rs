@@ -32,7 +32,7 @@ fn rounds() -> u64 {
 }
 
 fn run(seed: u64) -> u64 {
-    let mut chance = Chance(seed);
+    let mut chance = Chance::new(seed);
     let disk = Disk::default();
     let mut logs = [disk.open().unwrap(), disk.open().unwrap()];
     let mut promised = Promised::default();
@@ -47,7 +47,7 @@ fn run(seed: u64) -> u64 {
                 logs = [open(), open()];
                 verify(&disk, seed);
             }
-            1 => disk.state().fail_sync = true,
+            1 => disk.fail_sync(),
             2 => disk.state().room = Some(usize::try_from(chance.below(2000)).unwrap()),
             3 => disk.state().fail_write = Some(usize::try_from(chance.below(2000)).unwrap()),
             4 => disk.state().fail_head = true,
@@ -82,7 +82,7 @@ fn append(log: &AuditLog, number: &mut u64, chance: &mut Chance, promised: &mut 
 }
 
 fn check(disk: &Disk, promised: &Promised, seed: u64) {
-    let bytes = disk.log();
+    let bytes = disk.log.content();
     let present: Vec<u128> = read::Entries::new(BufReader::new(&bytes[..]))
         .map_while(Result::ok)
         .map(|entry| u128::from_be_bytes(*entry.said.op.as_bytes()))
@@ -94,6 +94,6 @@ fn check(disk: &Disk, promised: &Promised, seed: u64) {
 }
 
 fn verify(disk: &Disk, seed: u64) {
-    let report = verify_log(&disk.log()[..], &public(), &[]).unwrap();
+    let report = verify_log(&disk.log.content()[..], &public(), &[]).unwrap();
     assert_eq!(report.fault, None, "seed {seed}");
 }

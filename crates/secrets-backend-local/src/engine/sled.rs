@@ -5,6 +5,7 @@
 //! be newer on disk than the log). Its files are made with the process's umask; they are closed to others
 //! afterwards, and the directory is closed from the start.
 
+use std::collections::HashMap;
 use std::fs::{self, File, Permissions};
 use std::io;
 use std::ops::ControlFlow;
@@ -96,7 +97,8 @@ impl Engine for Sled {
         let database = open(&directory, deadline)?;
         let tree = database.open_tree(tree_name(environment)).map_err(storage)?;
         let snapshot = Snapshot { tree: Some(tree.clone()) };
-        let mut transaction = Transaction { snapshot, batch: Batch::default(), bytes: 0 };
+        let mut transaction =
+            Transaction { snapshot, batch: Batch::default(), changed: HashMap::new(), bytes: 0 };
         work(&mut transaction)?;
         check_room(&directory, transaction.bytes)?;
         commit(tree, transaction.batch)?;
@@ -145,18 +147,23 @@ impl Rows for Snapshot {
     }
 }
 
-/// Writes are gathered and applied at once. There is nobody else in the store: reading beside them is the
-/// same as reading within them.
+/// Writes are gathered and applied at once. There is nobody else in the store: what is not among them is as
+/// the snapshot shows it.
 struct Transaction {
     snapshot: Snapshot,
     batch: Batch,
+    /// What the batch holds, to be read: a row, or that it is removed.
+    changed: HashMap<Vec<u8>, Option<Zeroizing<Vec<u8>>>>,
     /// What has been put so far.
     bytes: u64,
 }
 
 impl Rows for Transaction {
     fn get(&self, table: Table, key: &[u8]) -> Result<Option<Zeroizing<Vec<u8>>>, Fault> {
-        self.snapshot.get(table, key)
+        match self.changed.get(&row_key(table, key)) {
+            Some(row) => Ok(row.clone()),
+            None => self.snapshot.get(table, key),
+        }
     }
 
     fn scan(&self, table: Table, from: &[u8], to: &[u8], visit: &mut Visit<'_>) -> Result<(), Fault> {
@@ -167,12 +174,14 @@ impl Rows for Transaction {
 impl RowsMut for Transaction {
     fn put(&mut self, table: Table, key: &[u8], row: &[u8]) -> Result<(), Fault> {
         self.batch.insert(row_key(table, key), row);
+        self.changed.insert(row_key(table, key), Some(Zeroizing::new(row.to_vec())));
         self.bytes += (key.len() + row.len()) as u64;
         Ok(())
     }
 
     fn remove(&mut self, table: Table, key: &[u8]) -> Result<(), Fault> {
         self.batch.remove(row_key(table, key));
+        self.changed.insert(row_key(table, key), None);
         Ok(())
     }
 }
@@ -218,11 +227,11 @@ fn open(directory: &Path, deadline: Instant) -> Result<Db, Fault> {
     }
 }
 
-/// Removes the snapshots that a killed process had not finished. sled makes one at an opening, under a name of
-/// its own that it renames when the content is synced, but takes that name for the newest snapshot at the next
-/// opening, and an empty or cut one for corruption. Nothing is lost with it: sled removes the snapshot before
-/// only after the renaming, and reads from its log what came after that one. A damaged snapshot that was
-/// finished is left for sled to refuse. Our lock keeps everybody else from opening meanwhile.
+/// Removes the snapshots that a killed process had not finished. sled makes one at an opening, under a name
+/// of its own that it renames when the content is synced, but takes that name for the newest snapshot at the
+/// next opening, and an empty or cut one for corruption. Nothing is lost with it: sled removes the snapshot
+/// before only after the renaming, and reads from its log what came after that one. A damaged snapshot that
+/// was finished is left for sled to refuse. Our lock keeps everybody else from opening meanwhile.
 fn discard_unfinished(directory: &Path) -> Result<(), Fault> {
     let doing = "removing an unfinished snapshot of sled";
     for entry in fs::read_dir(directory).map_err(|error| Fault::io(doing, error))? {

@@ -4,7 +4,7 @@ use std::fs::File;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use secrets_backend::{ErrorKind, NewSecret, PutMode, SecretBackend as _};
+use secrets_backend::{ErrorKind, NewSecret, PutMode, SecretBackend as _, VersionId};
 use secrets_backend_local::{Engine, LocalBackend};
 
 use crate::support::{
@@ -138,5 +138,91 @@ async fn a_dropped_future_ends_its_write_or_never_starts_it() {
         let version = put(&backend, "a", "y").await.unwrap();
         assert!(version >= round, "{hurried:?}");
         assert_eq!(get(&backend, "a").await.unwrap().len(), 1);
+    }
+}
+
+/// Starts all of these while another process holds the store, then lets go of it: the answers in order, and
+/// how often the store was opened for them.
+async fn at_once<T: Send + 'static>(
+    backend: &LocalBackend,
+    directory: &Path,
+    writes: impl IntoIterator<Item = impl Future<Output = T> + Send + 'static>,
+) -> (Vec<T>, u64) {
+    let other = File::open(directory.join("lock")).unwrap();
+    other.lock().unwrap();
+    let before = backend.opens();
+    let tasks: Vec<_> = writes.into_iter().map(tokio::spawn).collect();
+    // Tasks of this runtime begin in the order in which they were made: the last one after all writes came.
+    tokio::spawn(async move { drop(other) }).await.unwrap();
+    let mut answers = Vec::new();
+    for task in tasks {
+        answers.push(task.await.unwrap());
+    }
+    (answers, backend.opens() - before)
+}
+
+#[tokio::test]
+async fn a_hundred_writes_that_wait_make_one_transaction() {
+    for &engine in ENGINES {
+        let scratch = fast_scratch();
+        let directory = scratch.path().join("store");
+        let backend = backend(&directory, engine);
+        put(&backend, "first", "x").await.unwrap();
+        let writes = (0..100).map(|number| {
+            let backend = backend.clone();
+            async move { put(&backend, &format!("a/{number}"), &number.to_string()).await }
+        });
+        let (answers, opens) = at_once(&backend, &directory, writes).await;
+        assert!(answers.iter().all(|answer| matches!(answer, Ok(1))), "{engine}: {answers:?}");
+        assert_eq!(opens, 1, "{engine}");
+        for number in 0..100 {
+            assert_eq!(get(&backend, &format!("a/{number}")).await.unwrap(), number.to_string(), "{engine}");
+        }
+        assert_eq!(backend.stats().await.unwrap().live, 101, "{engine}");
+    }
+}
+
+#[tokio::test]
+async fn a_conflict_among_writes_that_share_a_transaction_fails_alone() {
+    let replace = |number: u64| PutMode::Replace(VersionId::from_number(number));
+    for &engine in ENGINES {
+        let scratch = fast_scratch();
+        let directory = scratch.path().join("store");
+        let backend = backend(&directory, engine);
+        put(&backend, "old", "1").await.unwrap();
+        let modes = [
+            ("old", PutMode::Create),
+            ("new", PutMode::Create),
+            ("new", PutMode::Create),
+            ("old", replace(2)),
+            ("old", replace(1)),
+            // On top of what came before it in the same transaction.
+            ("old", replace(2)),
+            ("old", replace(2)),
+        ];
+        let writes = modes.into_iter().enumerate().map(|(number, (at, mode))| {
+            let (backend, at) = (backend.clone(), path(at));
+            async move { backend.put(&at, &NewSecret::new(number.to_string()), &mode).await }
+        });
+        let (answers, opens) = at_once(&backend, &directory, writes).await;
+        let numbers: Vec<_> = answers
+            .into_iter()
+            .map(|answer| answer.map(|written| written.version.unwrap().number().unwrap()))
+            .map(|answer| answer.map_err(|error| (error.kind(), error.path().unwrap().to_string())))
+            .collect();
+        let failed = |kind, at: &str| Err((kind, at.to_owned()));
+        let expected = [
+            failed(ErrorKind::AlreadyExists, "old"),
+            Ok(1),
+            failed(ErrorKind::AlreadyExists, "new"),
+            failed(ErrorKind::Conflict, "old"),
+            Ok(2),
+            Ok(3),
+            failed(ErrorKind::Conflict, "old"),
+        ];
+        assert_eq!(numbers, expected, "{engine}");
+        assert_eq!(opens, 1, "{engine}");
+        assert_eq!(get(&backend, "old").await.unwrap(), "5", "{engine}");
+        assert_eq!(get(&backend, "new").await.unwrap(), "1", "{engine}");
     }
 }

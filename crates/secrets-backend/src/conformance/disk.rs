@@ -16,6 +16,11 @@
 //! disk.cut_power(&mut Chance::new(1));
 //! assert!(disk.content() == b"synced" || disk.content() == b"gained");
 //! ```
+//!
+//! With feature `conformance-redb` the file is one that redb can keep a database in.
+
+#[cfg(feature = "conformance-redb")]
+mod redb;
 
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -192,6 +197,11 @@ impl Disk {
                 // What got through is what a power cut would have left; the rest is clean, and lost.
                 let mut chance = Chance::new(state.cache.len() as u64 + state.dirty.len() as u64);
                 state.settle(&mut chance);
+                // Not that the file was cut: its length is in the file system's journal, for the next sync.
+                if state.durable.len() > state.cache.len() {
+                    let length = state.cache.len() as u64;
+                    state.dirty.push(Change::Length(length));
+                }
                 Err(kind.into())
             }
             Some(_) => alive(&state),

@@ -1,8 +1,10 @@
-//! What wrappers and helpers do when the backend below them fails, in virtual time.
+//! What wrappers and helpers do when the backend below them fails, in virtual time; and the simulated disk.
 
 #![allow(clippy::unwrap_used, reason = "the helpers of tests are tests")]
 #![allow(clippy::disallowed_methods, reason = "`#[tokio::test]` expands to a runtime of the test's own")]
 
+#[cfg(feature = "conformance")]
+mod disk;
 mod ext;
 mod faulty;
 mod limit;

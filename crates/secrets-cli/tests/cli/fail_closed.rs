@@ -97,35 +97,26 @@ fn an_unwritable_log_gives_exit_14_and_no_value() {
 fn a_full_disk_gives_exit_14_and_no_value() {
     let scratch = Scratch::new();
     scratch.set("a", "hunter2");
-    // In a mount namespace of its own: the small file system is gone with the shell. The last page of the log
-    // may have room yet, so reads go on until it is full.
+    // The last page of the log may have room yet, so reads go on until it is full.
     let script = r#"
-        cp -a "$1/state" "$1/aside"
-        mount -t tmpfs -o size=128k,mode=700 tmpfs "$1/state" || exit 77
-        cp -a "$1/aside/." "$1/state/"
-        dd if=/dev/zero of="$1/state/filler" bs=4k 2> /dev/null
+        state="$SECRETS_HOME/state"
+        cp -a "$state" "$SECRETS_HOME/aside"
+        mount -t tmpfs -o size=128k,mode=700 tmpfs "$state" || exit 77
+        cp -a "$SECRETS_HOME/aside/." "$state/"
+        dd if=/dev/zero of="$state/filler" bs=4k 2> /dev/null
         for n in $(seq 200); do
-            "$2" get a > "$1/out" 2> "$1/err" || break
+            "$0" get a > out 2> err || break
         done
         for reader in "get a" "get a --json" "export" "run -- env" "run --replace -- env"; do
-            "$2" $reader < /dev/null 2> "$1/err"
+            "$0" $reader 2> err
             echo "$?" >&2
         done
     "#;
-    let output = Command::new("unshare")
-        .args(["--mount", "sh", "-c", script, "sh"])
-        .arg(scratch.home())
-        .arg(env!("CARGO_BIN_EXE_secrets"))
-        .env("SECRETS_HOME", scratch.home())
-        .current_dir(scratch.work())
-        .output();
-    let Ok(output) = output else { return skip("unshare is not installed") };
-    let codes = String::from_utf8(output.stderr).unwrap();
-    if output.status.code() == Some(77) || codes.contains("unshare failed") {
+    let Some(done) = scratch.with_mounts(script, &[]) else {
         return skip("a small file system cannot be mounted here");
-    }
-    assert!(output.stdout.is_empty(), "{}", String::from_utf8_lossy(&output.stdout));
-    assert_eq!(codes.split_whitespace().collect::<Vec<_>>(), ["14"; 5]);
+    };
+    assert!(done.stdout.is_empty(), "{}", done.text());
+    assert_eq!(done.stderr.split_whitespace().collect::<Vec<_>>(), ["14"; 5]);
 }
 
 #[test]

@@ -4,7 +4,7 @@
 use std::fs;
 use std::os::unix::fs::{PermissionsExt as _, chown, symlink};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
 
 use crate::support::{Done, Scratch, feed, search_path, skip};
 
@@ -61,19 +61,14 @@ fn whatever_the_umask_every_file_that_is_made_is_private() {
     }
 }
 
-/// Where `run --file` puts its file, with these variables; `None` where it refuses. In a mount namespace whose
-/// `/dev/shm` is open to everybody without the sticky bit, so that it is not usable.
+/// Where `run --file` puts its file, with these variables, while `/dev/shm` is open to everybody without the
+/// sticky bit, so that it is not usable; `None` where that cannot be had.
 fn file_of(scratch: &Scratch, variables: &[(&str, &Path)]) -> Option<Result<PathBuf, Done>> {
-    let script = "mount -t tmpfs -o mode=0777 tmpfs /dev/shm || exit 77; exec \"$@\"";
-    let mut command = Command::new("unshare");
-    command.args(["--mount", "sh", "-c", script, "sh", env!("CARGO_BIN_EXE_secrets")]);
-    command.args(["run", "--file", "F=a", "--", "sh", "-c", "test \"$(cat $F)\" = hunter2 && echo $F"]);
-    command.env_clear().env("PATH", search_path()).env("SECRETS_HOME", scratch.home());
-    command.envs(variables.iter().copied()).current_dir(scratch.work()).stdin(Stdio::null());
-    let done = Done::of(command.output().ok()?);
-    if done.code == 77 || done.stderr.contains("unshare failed") {
-        return None;
-    }
+    let script = r#"
+        mount -t tmpfs -o mode=0777 tmpfs /dev/shm || exit 77
+        exec "$0" run --file F=a -- sh -c 'test "$(cat $F)" = hunter2 && echo $F'
+    "#;
+    let done = scratch.with_mounts(script, variables)?;
     Some(if done.code == 0 { Ok(PathBuf::from(done.text().trim_end())) } else { Err(done) })
 }
 
@@ -170,29 +165,20 @@ fn a_read_only_home_is_refused_and_nothing_is_half_made() {
     scratch.set("a", "hunter2");
     fs::create_dir(scratch.work().join("empty")).unwrap();
     let script = r#"
-        for each in "$1" "$2"; do
+        for each in "$SECRETS_HOME" empty; do
             mount --bind "$each" "$each" && mount -o remount,bind,ro "$each" || exit 77
         done
-        SECRETS_HOME="$1"; export SECRETS_HOME
         for line in "get a" "set a -" "set new -" "delete a" "list" "export"; do
-            echo hunter2 | "$3" $line; echo "$?" >&2
+            echo hunter2 | "$0" $line; echo "$?" >&2
         done
-        SECRETS_HOME="$2/home"
-        echo hunter2 | "$3" set a -; echo "$?" >&2
+        SECRETS_HOME="$PWD/empty/home"
+        echo hunter2 | "$0" set a -; echo "$?" >&2
     "#;
-    let output = Command::new("unshare")
-        .args(["--mount", "sh", "-c", script, "sh"])
-        .args([&scratch.home(), &scratch.work().join("empty")])
-        .arg(env!("CARGO_BIN_EXE_secrets"))
-        .current_dir(scratch.work())
-        .output();
-    let Ok(output) = output else { return skip("unshare is not installed") };
-    let told = String::from_utf8(output.stderr).unwrap();
-    if output.status.code() == Some(77) || told.contains("unshare failed") {
+    let Some(done) = scratch.with_mounts(script, &[]) else {
         return skip("a directory cannot be made read-only here");
-    }
-    assert!(output.stdout.is_empty(), "no value leaves without an entry");
-    assert!(!told.contains("hunter2"), "{told}");
+    };
+    assert!(done.stdout.is_empty(), "no value leaves without an entry");
+    let told = done.stderr;
     let codes: Vec<&str> = told.lines().filter(|line| line.parse::<u8>().is_ok()).collect();
     // The log cannot be written, so nothing is read or written; and no safe can be made.
     assert_eq!(codes, ["14", "14", "14", "14", "14", "14", "1"], "{told}");

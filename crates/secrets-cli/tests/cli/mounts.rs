@@ -1,27 +1,6 @@
 //! File systems that are full or read-only under the data, while the audit log can still be written.
 
-use std::process::Command;
-
 use crate::support::{Scratch, skip};
-
-/// Runs a script in a mount namespace of its own, its first argument the home, its second the binary; what it
-/// said on standard output, or `None` where that cannot be done here. It exits with 77 where it cannot mount.
-fn with_mounts(scratch: &Scratch, script: &str) -> Option<String> {
-    let output = Command::new("unshare")
-        .args(["--mount", "sh", "-c", script, "sh"])
-        .arg(scratch.home())
-        .arg(env!("CARGO_BIN_EXE_secrets"))
-        .env("SECRETS_HOME", scratch.home())
-        .current_dir(scratch.work())
-        .output()
-        .ok()?;
-    let errors = String::from_utf8(output.stderr).unwrap();
-    if output.status.code() == Some(77) || errors.contains("unshare failed") {
-        return None;
-    }
-    assert!(!errors.contains("internal error") && !errors.contains("hunter2"), "{errors}");
-    Some(String::from_utf8(output.stdout).unwrap())
-}
 
 #[test]
 fn a_full_disk_under_the_data_refuses_writes_and_all_goes_on_with_room_again() {
@@ -31,35 +10,37 @@ fn a_full_disk_under_the_data_refuses_writes_and_all_goes_on_with_room_again() {
     scratch.write("passphrase", "correct horse battery");
     // Large values fill what is left; then every kind of write finds no room.
     let script = r#"
-        cp -a "$1/data" "$1/aside"
-        mount -t tmpfs -o size=12m,mode=700 tmpfs "$1/data" || exit 77
-        cp -a "$1/aside/." "$1/data/"
+        data="$SECRETS_HOME/data"
+        cp -a "$data" "$SECRETS_HOME/aside"
+        mount -t tmpfs -o size=12m,mode=700 tmpfs "$data" || exit 77
+        cp -a "$SECRETS_HOME/aside/." "$data/"
         chmod 600 passphrase
-        dd if=/dev/zero of="$1/data/filler" bs=1M count=8 2> /dev/null
+        dd if=/dev/zero of="$data/filler" bs=1M count=8 2> /dev/null
         last=-1
         for n in $(seq 0 99); do
-            head -c 100000 /dev/zero | tr '\0' x | "$2" set "big/n$n" - --raw 2> /dev/null || break
+            head -c 100000 /dev/zero | tr '\0' x | "$0" set "big/n$n" - --raw 2> /dev/null || break
             last=$n
         done
         echo "acknowledged to $last"
-        dd if=/dev/zero of="$1/data/rest" bs=4k 2> /dev/null
-        try() { echo hunter3 | "$2" $3 > out 2> /dev/null; echo "$1 $3: $? $(head -c 7 out)"; }
+        dd if=/dev/zero of="$data/rest" bs=4k 2> /dev/null
+        try() { echo hunter3 | "$0" $2 > out 2> /dev/null; echo "$1 $2: $? $(head -c 7 out)"; }
         for line in "set new -" "import many.env" "delete a --yes" "rollback a 1" \
             "key add passphrase --new-passphrase-file passphrase" "get a" "list"; do
-            try full "$2" "$line"
+            try full "$line"
         done
-        rm "$1/data/filler" "$1/data/rest"
+        rm "$data/filler" "$data/rest"
         for line in "get a" "set new -" "import many.env" "get TWO" "rollback a 1" \
             "key add passphrase --new-passphrase-file passphrase" "delete a --yes" "audit verify"; do
-            try room "$2" "$line"
+            try room "$line"
         done
         for n in $(seq 0 $last); do
-            [ "$("$2" get "big/n$n" | wc -c)" = 100000 ] || echo "lost big/n$n"
+            [ "$("$0" get "big/n$n" | wc -c)" = 100000 ] || echo "lost big/n$n"
         done
     "#;
-    let Some(said) = with_mounts(&scratch, script) else {
+    let Some(done) = scratch.with_mounts(script, &[]) else {
         return skip("a small file system cannot be mounted here");
     };
+    let said = done.text();
     let lines: Vec<&str> = said.lines().map(str::trim_end).collect();
     assert!(lines[0].starts_with("acknowledged to ") && lines[0] != "acknowledged to 99", "{said}");
     for (line, expected) in lines[1..].iter().zip([
@@ -91,16 +72,17 @@ fn a_read_only_file_system_under_the_data_is_read_and_refuses_writes() {
     scratch.write("many.env", "ONE=1\nTWO=2\n");
     scratch.write("passphrase", "correct horse battery");
     let script = r#"
+        data="$SECRETS_HOME/data"
         chmod 600 passphrase
-        mount --bind "$1/data" "$1/data" && mount -o remount,bind,ro "$1/data" || exit 77
+        mount --bind "$data" "$data" && mount -o remount,bind,ro "$data" || exit 77
         for line in "get a" "export" "set a -" "import many.env" "delete a --yes" "key add passphrase --new-passphrase-file passphrase"; do
-            echo hunter3 | "$2" $line > out 2> /dev/null; echo "$line: $? $(head -c 9 out)"
+            echo hunter3 | "$0" $line > out 2> /dev/null; echo "$line: $? $(head -c 9 out)"
         done
     "#;
-    let Some(said) = with_mounts(&scratch, script) else {
+    let Some(done) = scratch.with_mounts(script, &[]) else {
         return skip("a directory cannot be made read-only here");
     };
-    let lines: Vec<&str> = said.lines().map(str::trim_end).collect();
+    let lines: Vec<&str> = done.text().lines().map(str::trim_end).collect();
     assert_eq!(
         lines,
         [

@@ -78,6 +78,17 @@ impl Scratch {
         feed(self.command(arguments), input)
     }
 
+    /// Runs a script in a mount namespace of its own, so that what it mounts is gone with it: the binary is
+    /// `$0`, the home `$SECRETS_HOME`. `None` where it cannot mount, which it says by exiting with 77.
+    pub(crate) fn with_mounts(&self, script: &str, variables: &[(&str, &Path)]) -> Option<Done> {
+        let mut command = Command::new("unshare");
+        command.args(["--mount", "sh", "-c", script, env!("CARGO_BIN_EXE_secrets")]).env_clear();
+        command.env("PATH", search_path()).env("SECRETS_HOME", self.home()).envs(variables.iter().copied());
+        let done = Done::of(command.current_dir(self.work()).stdin(Stdio::null()).output().ok()?);
+        assert!(!done.stderr.contains("hunter2"), "{}", done.stderr);
+        (done.code != 77 && !done.stderr.contains("unshare failed")).then_some(done)
+    }
+
     /// Stores a value; the test ends where that fails.
     pub(crate) fn set(&self, path: &str, value: impl AsRef<[u8]>) {
         let done = self.pipe(["set", path, "-", "--raw"], value.as_ref());

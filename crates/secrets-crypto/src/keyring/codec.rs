@@ -200,3 +200,21 @@ const _: () = assert!(MAX_LEN.div_ceil(3) * 4 <= 25_000);
 const _: () = assert!(Keyring::MAX_ROOTS <= u16::MAX as usize);
 const _: () = assert!(Keyring::MAX_EPOCHS <= u16::MAX as usize);
 const _: () = assert!(sealed_len(Keyring::MAX_NAME_LEN) <= u16::MAX as usize);
+
+#[cfg(test)]
+mod tests {
+    use getrandom::SysRng;
+
+    use super::*;
+
+    #[test]
+    fn the_content_never_grows_while_it_is_written_so_that_no_copy_of_a_key_is_left_behind() {
+        let (safe, tenant) = (SafeId::from_bytes([1; 16]), TenantId::from_bytes([2; 16]));
+        let mut keyring = Keyring::create(safe, tenant, "", 0, Suite::Aes256Gcm, &mut SysRng).unwrap();
+        for _ in 0..9 {
+            let content = encode_content(&keyring);
+            assert_eq!(content.capacity(), content.len());
+            keyring.rotate(0, &mut SysRng).unwrap();
+        }
+    }
+}

@@ -20,9 +20,20 @@ fn every_length_around_a_chunk_round_trips() {
             let sealed = seal(suite, &key, &[b"context\0"], &plaintext, &mut Counting(1)).unwrap();
             assert_eq!(sealed.len(), sealed_len(len));
             assert_eq!(sealed.capacity(), sealed.len(), "it never grew, so no copy was left behind");
-            assert_eq!(*open(suite, &key, &[b"context\0"], &sealed).unwrap(), plaintext);
+            let opened = open(suite, &key, &[b"context\0"], &sealed).unwrap();
+            assert_eq!(*opened, plaintext);
+            assert_eq!(opened.capacity(), len, "nor here");
         }
     }
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn new_ciphertexts_are_aes_where_the_system_lists_the_processors_instructions_for_it() {
+    let listed = std::fs::read_to_string("/proc/cpuinfo").unwrap();
+    let has = |names: &[&str]| listed.split_whitespace().any(|word| names.contains(&word));
+    let expected = if has(&["aes"]) && has(&["pclmulqdq", "pmull"]) { SUITES[0] } else { SUITES[1] };
+    assert_eq!(Suite::detect(), expected);
 }
 
 #[test]

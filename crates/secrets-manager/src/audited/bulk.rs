@@ -10,7 +10,7 @@ use secrets_backend::{ErrorKind, NewSecret, Operation, PutMode, Result, SecretPa
 use super::AuditBackend;
 use crate::blocking::blocking;
 use crate::recorder::Call;
-use crate::seal::{Content, Prepared};
+use crate::seal::Prepared;
 use crate::state::{JournalRow, OperationId};
 
 impl AuditBackend {
@@ -27,10 +27,7 @@ impl AuditBackend {
         mode: &PutMode,
     ) -> Result<Vec<Stamp>> {
         let paths: Vec<_> = secrets.iter().map(|(path, _)| path.clone()).collect();
-        let prepare = stream::iter(secrets)
-            .map(|(path, secret)| self.inner.prepare(path, Content::of(secret), mode))
-            .buffered(AT_ONCE)
-            .try_collect();
+        let prepare = self.inner.prepare_many(secrets, mode);
         self.write_many(action, &paths, prepare).await
     }
 
@@ -39,10 +36,7 @@ impl AuditBackend {
     /// # Errors
     /// As [`AuditBackend::put_many`].
     pub(crate) async fn delete_many(&self, paths: &[SecretPath]) -> Result<Vec<Stamp>> {
-        let prepare = stream::iter(paths)
-            .map(|path| self.inner.prepare_tombstone(path))
-            .buffered(AT_ONCE)
-            .try_collect();
+        let prepare = self.inner.prepare_tombstones(paths);
         self.write_many(Action::SecretDelete, paths, prepare).await
     }
 
@@ -106,5 +100,6 @@ fn first_repeated(paths: &[SecretPath]) -> Option<&SecretPath> {
     paths.iter().find(|path| !seen.insert(*path))
 }
 
-/// How many of a bulk's requests run side by side.
-const AT_ONCE: usize = 8;
+/// How many of a bulk's writes wait side by side: as many as share a transaction where the backend joins
+/// them.
+const AT_ONCE: usize = 64;

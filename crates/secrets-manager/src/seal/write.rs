@@ -68,7 +68,18 @@ impl SealBackend {
     ) -> Result<Prepared> {
         self.check_limits(path, content.value)?;
         let current = self.current(path).await?;
-        let live = current.as_ref().filter(|current| current.is_live());
+        self.on_top_of(current.as_ref(), path, content, mode)
+    }
+
+    /// Seals what follows `current`, if `mode` allows it.
+    pub(super) fn on_top_of(
+        &self,
+        current: Option<&Current>,
+        path: &SecretPath,
+        content: Content<'_>,
+        mode: &PutMode,
+    ) -> Result<Prepared> {
+        let live = current.filter(|current| current.is_live());
         let refused = match (mode, live) {
             (PutMode::Upsert, _) | (PutMode::Create, None) => None,
             (PutMode::Create, Some(_)) => Some(ErrorKind::AlreadyExists),
@@ -77,12 +88,12 @@ impl SealBackend {
         };
         match refused {
             Some(kind) => Err(self.error(kind, Operation::Put, path)),
-            None => self.after(path, current.as_ref(), content),
+            None => self.after(path, current, content),
         }
     }
 
     /// What can never be stored is refused before anything is read or written.
-    fn check_limits(&self, path: &SecretPath, value: &[u8]) -> Result<()> {
+    pub(super) fn check_limits(&self, path: &SecretPath, value: &[u8]) -> Result<()> {
         let can = self.capabilities();
         let over = |what, limit: usize, len: usize| {
             let detail = format!("{what} has at most {limit} bytes here, this one has {len}");
@@ -98,8 +109,8 @@ impl SealBackend {
     }
 
     /// Seals the deletion of what is there.
-    pub(crate) async fn prepare_tombstone(&self, path: &SecretPath) -> Result<Prepared> {
-        let live = self.current(path).await?.filter(Current::is_live);
+    pub(super) fn tombstone(&self, path: &SecretPath, current: Option<Current>) -> Result<Prepared> {
+        let live = current.filter(Current::is_live);
         let live = live.ok_or_else(|| self.missing(Operation::Delete, path))?;
         self.after(path, Some(&live), Content::tombstone())
     }
@@ -149,7 +160,12 @@ impl SealBackend {
     }
 
     pub(super) async fn current(&self, path: &SecretPath) -> Result<Option<Current>> {
-        match self.inner.get(path, None).await {
+        self.current_as(path, self.inner.get(path, None).await)
+    }
+
+    /// The version that a path is at, by what was answered for it.
+    pub(super) fn current_as(&self, path: &SecretPath, answer: Result<Secret>) -> Result<Option<Current>> {
+        match answer {
             Ok(secret) => Ok(secret.stamp.map(|stamp| Current { stamp, stored: true })),
             Err(error) if error.kind() == ErrorKind::NotFound => {
                 // A purge that was cut short leaves nothing at the backend and a number here.

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use secrets_backend::{ErrorKind, MemoryBackend, NewSecret, PutMode, SecretPath};
+use secrets_backend_local::LocalBackend;
 use secrets_manager::ListScope;
 
 use crate::harness::{Home, kind, path, set, value};
@@ -37,6 +38,27 @@ async fn a_bulk_write_makes_two_entries() {
     let paths: Vec<_> = secrets(20).into_iter().map(|(path, _)| path).collect();
     safe.delete_many(&paths).await.unwrap();
     assert_eq!(home.log_lines().len(), before + 4);
+    assert!(safe.list(None, ListScope::Live).await.unwrap().is_empty());
+    assert_eq!(home.verified(&safe).fault, None);
+}
+
+#[tokio::test]
+async fn a_bulk_write_opens_the_store_once_for_many_secrets() {
+    let home = Home::in_memory().await;
+    let store = home.store();
+    let safe = home.open_over(Arc::<LocalBackend>::clone(&store)).await.unwrap();
+    let paths: Vec<_> = secrets(640).into_iter().map(|(path, _)| path).collect();
+    for (versions, what) in [(1, "new"), (2, "overwritten"), (3, "deleted")] {
+        let before = store.opens();
+        match what {
+            "deleted" => safe.delete_many(&paths).await.unwrap(),
+            _ => safe.put_many(&secrets(640), &PutMode::Upsert).await.unwrap(),
+        }
+        let opens = store.opens() - before;
+        // Ten for reading and ten for writing, if no thread is late; one for each secret would be 640 and more.
+        assert!(opens < 160, "{what}: {opens} openings");
+        assert_eq!(safe.history(&paths[77]).await.unwrap().len(), versions, "{what}");
+    }
     assert!(safe.list(None, ListScope::Live).await.unwrap().is_empty());
     assert_eq!(home.verified(&safe).fault, None);
 }

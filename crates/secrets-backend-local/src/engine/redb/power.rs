@@ -1,15 +1,18 @@
-//! Random work on a simulated disk that loses power, dies, fills up and fails: what was acknowledged is there.
+//! Random work on a simulated disk that loses power, dies, fills up and fails: what was acknowledged is
+//! there.
 
 use std::collections::BTreeMap;
 use std::io;
 
+use secrets_backend::conformance::disk::{Chance, Disk, Event};
 use secrets_backend::{ErrorKind, NewSecret, PutMode, SecretPath, Timestamp, VersionId, VersionState};
 
-use super::simulated::{Chance, Disk, Event, File};
 use super::{builder, read, transact, write};
-use crate::engine::Rows;
+use crate::engine::{Rows, Table};
 use crate::fault::Fault;
+use crate::group::{Change, Turn, Waiting};
 use crate::operations::{self, Put};
+use crate::rows::{ENVIRONMENT_KEY, EnvironmentRow};
 use crate::test_rounds;
 
 const PATHS: [&str; 4] = ["a", "a/b", "c", "d/e/f"];
@@ -21,7 +24,7 @@ const EVENTS: u32 = 4;
 fn redb_keeps_every_acknowledged_write_through_power_cuts_kills_and_failing_disks() {
     let rounds = test_rounds(60);
     let fresh = Disk::default();
-    builder().create_with_backend(File::on(&fresh)).unwrap().close().unwrap();
+    builder().create_with_backend(fresh.clone()).unwrap().close().unwrap();
     let (mut cuts, mut seed) = (0, 0);
     while cuts < rounds {
         cuts += Run::new(seed, &fresh).run();
@@ -58,25 +61,23 @@ impl Step {
         }
     }
 
-    /// The work of production on the simulated disk.
-    fn run(&self, disk: &Disk) -> Result<(), Fault> {
-        write(disk, |database, watch| {
-            transact(database, watch, "default", &mut |rows| match self {
-                Self::Put(at, value) => {
-                    let put = Put {
-                        path: &path(at),
-                        secret: &NewSecret::new(value.clone()),
-                        metadata: &[],
-                        mode: &PutMode::Upsert,
-                        now: Timestamp::from_millis(7),
-                        keep: KEPT as u64,
-                    };
-                    operations::put(rows, &put).map(drop)
-                }
-                Self::Delete(at) => operations::delete(rows, &path(at)).map(drop),
-                Self::Purge(at) => operations::purge(rows, &path(at)).map(drop),
-            })
-        })
+    /// The work of production.
+    fn change(&self) -> Change {
+        match self.clone() {
+            Self::Put(at, value) => Change::making_the_store(value.len(), move |rows| {
+                let put = Put {
+                    path: &path(at),
+                    secret: &NewSecret::new(value.clone()),
+                    metadata: &[],
+                    mode: &PutMode::Upsert,
+                    now: Timestamp::from_millis(7),
+                    keep: KEPT as u64,
+                };
+                operations::put(rows, &put)
+            }),
+            Self::Delete(at) => Change::new(move |rows| operations::delete(rows, &path(at))),
+            Self::Purge(at) => Change::new(move |rows| operations::purge(rows, &path(at))),
+        }
     }
 
     /// What it should do; `false` where there is nothing to do it to.
@@ -106,6 +107,31 @@ impl Step {
             }),
         }
     }
+}
+
+/// Steps that share a transaction on the simulated disk, and whether each found something to do.
+fn run(steps: &[Step], disk: &Disk) -> Result<Vec<bool>, Fault> {
+    let (writes, answers): (Vec<_>, Vec<_>) = steps.iter().map(|step| Waiting::new(step.change())).unzip();
+    let again = Turn::new(writes)
+        .run(|work| write(disk, |database, watch| transact(database, watch, "default", work)));
+    // One that failed half-way, so that nothing was written: the others' callers wait on.
+    let waiting = again.len();
+    drop(again);
+    let mut outcomes = Vec::new();
+    let mut failed = None;
+    for mut answer in answers {
+        match answer.try_recv() {
+            Ok(Ok(_)) => outcomes.push(true),
+            Ok(Err(fault)) if fault.kind() == ErrorKind::NotFound => outcomes.push(false),
+            Ok(Err(fault)) => {
+                let first = failed.get_or_insert_with(|| fault.again());
+                assert_eq!(first.kind(), fault.kind(), "one answer to all in a transaction");
+            }
+            Err(_) => assert!(waiting > 0, "a write without an answer"),
+        }
+    }
+    assert!(failed.is_none() || outcomes.is_empty(), "some of a transaction: {failed:?}");
+    failed.map_or(Ok(outcomes), Err)
 }
 
 struct Run {
@@ -144,22 +170,19 @@ impl Run {
     /// Works until it has happened; what the store then holds if the last step took effect unheard.
     fn work(&mut self) -> Option<Model> {
         for _ in 0..20 {
-            let step = Step::random(&mut self.chance);
+            let steps: Vec<_> = (0..=self.chance.below(4)).map(|_| Step::random(&mut self.chance)).collect();
             let mut after = self.model.clone();
-            let possible = step.apply(&mut after);
-            let answer = step.run(&self.disk);
+            let possible: Vec<_> = steps.iter().map(|step| step.apply(&mut after)).collect();
+            let answer = run(&steps, &self.disk);
             let (dead, happened) = (self.disk.is_dead(), self.disk.has_happened());
             match answer {
-                Ok(()) => {
-                    assert!(possible, "seed {}: {step:?} was acknowledged", self.seed);
+                Ok(outcomes) => {
+                    assert_eq!(outcomes, possible, "seed {}: {steps:?}", self.seed);
                     self.model = after;
-                }
-                Err(fault) if fault.kind() == ErrorKind::NotFound => {
-                    assert!(!possible, "seed {}: {step:?} found nothing", self.seed);
                 }
                 Err(_) if dead => return Some(after),
                 Err(fault) => {
-                    assert!(happened, "seed {}: {step:?} without a reason: {fault:?}", self.seed);
+                    assert!(happened, "seed {}: {steps:?} without a reason: {fault:?}", self.seed);
                     return self.refused(&fault).then_some(after);
                 }
             }
@@ -206,12 +229,15 @@ impl Run {
     }
 
     /// What a reader finds, repairing as the store does.
-    fn observe(&self) -> Vec<Seen> {
-        let mut seen = Vec::new();
+    fn observe(&self) -> (u64, Vec<Seen>) {
+        let (mut floor, mut seen) = (0, Vec::new());
         let mut look = |rows: &dyn Rows| {
             seen = PATHS.iter().filter_map(|at| look_at(rows, at).transpose()).collect::<Result<_, _>>()?;
             let live = seen.iter().filter(|(_, deleted, _)| !deleted).count();
             assert_eq!(operations::live(rows)?, live as u64);
+            // A secret that came and went in one transaction leaves nothing else behind.
+            let environment = rows.get(Table::Environment, ENVIRONMENT_KEY)?;
+            floor = environment.map_or(Ok(0), |row| EnvironmentRow::decode(&row).map(|row| row.floor))?;
             Ok(())
         };
         let answer = match read(&self.disk, "default", &mut look) {
@@ -221,12 +247,11 @@ impl Run {
             answer => answer,
         };
         answer.unwrap_or_else(|fault| panic!("seed {}: {fault:?}", self.seed));
-        seen
+        (floor, seen)
     }
 
     fn check_integrity(&self) {
-        let copy = File::on(&self.disk.as_held());
-        let mut database = builder().create_with_backend(copy).unwrap();
+        let mut database = builder().create_with_backend(self.disk.as_held()).unwrap();
         assert!(database.check_integrity().unwrap(), "seed {}", self.seed);
     }
 }
@@ -234,7 +259,8 @@ impl Run {
 /// A path, whether it is deleted, and its versions: the value of one that is hidden cannot be read.
 type Seen = (&'static str, bool, Vec<(u64, Option<Vec<u8>>)>);
 
-fn visible(model: &Model) -> Vec<Seen> {
+/// What a reader should find: the floor of version numbers, and the secrets.
+fn visible(model: &Model) -> (u64, Vec<Seen>) {
     let secret = |(at, (deleted, versions)): (&&'static str, &(bool, BTreeMap<u64, Vec<u8>>))| {
         let mut versions: Vec<_> =
             versions.iter().map(|(number, value)| (*number, Some(value.clone()))).collect();
@@ -243,7 +269,7 @@ fn visible(model: &Model) -> Vec<Seen> {
         }
         (*at, *deleted, versions)
     };
-    model.secrets.iter().map(secret).collect()
+    (model.floor, model.secrets.iter().map(secret).collect())
 }
 
 fn look_at(rows: &dyn Rows, at: &'static str) -> Result<Option<Seen>, Fault> {

@@ -1,52 +1,17 @@
-//! redb's file on a simulated disk.
+//! The store's medium on a simulated disk.
 
-use std::io;
-
-use redb::StorageBackend;
-pub(super) use secrets_backend::conformance::disk::{Chance, Disk, Event};
+use secrets_backend::conformance::disk::Disk;
 
 use super::medium::Medium;
 use crate::fault::Fault;
 use crate::files::Access;
 
-/// The file of a store.
-#[derive(Debug)]
-pub(super) struct File(Disk);
-
-impl File {
-    pub(super) fn on(disk: &Disk) -> Self {
-        Self(disk.clone())
-    }
-}
-
-impl StorageBackend for File {
-    fn len(&self) -> io::Result<u64> {
-        Ok(self.0.length())
-    }
-
-    fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
-        self.0.read(offset, out)
-    }
-
-    fn set_len(&self, len: u64) -> io::Result<()> {
-        self.0.set_length(len)
-    }
-
-    fn sync_data(&self) -> io::Result<()> {
-        self.0.sync()
-    }
-
-    fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
-        self.0.write(offset, data)
-    }
-}
-
 /// The flag of the disk stands for the file `store.suspect`.
 impl Medium for Disk {
-    type Storage = File;
+    type Storage = Self;
 
-    fn open(&self, _: Access) -> Result<File, Fault> {
-        Ok(File::on(self))
+    fn open(&self, _: Access) -> Result<Self, Fault> {
+        Ok(self.clone())
     }
 
     fn is_suspect(&self) -> Result<bool, Fault> {

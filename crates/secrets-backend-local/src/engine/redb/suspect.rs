@@ -1,8 +1,8 @@
 //! What a failed sync entails, and what a kill does not.
 
+use secrets_backend::conformance::disk::{Disk, Event};
 use secrets_backend::{ErrorKind, NewSecret, PutMode, SecretPath, Timestamp};
 
-use super::simulated::{Disk, Event, File};
 use super::{builder, read, transact, write};
 use crate::fault::Fault;
 use crate::operations::{self, Put};
@@ -79,7 +79,7 @@ const SECRETS: u64 = 10;
 /// A disk with large secrets, the last of them two commits ago.
 fn disk_with_secrets() -> Disk {
     let disk = Disk::default();
-    builder().create_with_backend(File::on(&disk)).unwrap().close().unwrap();
+    builder().create_with_backend(disk.clone()).unwrap().close().unwrap();
     for number in 0..SECRETS {
         put(&disk, number, &value(number)).unwrap();
     }

@@ -5,7 +5,7 @@ use std::io;
 use std::path::Path;
 use std::time::Duration;
 
-use redb::{ReadableTable, StorageBackend, TableDefinition, TableError};
+use redb::{ReadableTable, TableDefinition, TableError};
 use secrets_backend::conformance::disk::{Chance, Disk, Event};
 
 use super::{Db, StateError};
@@ -81,7 +81,7 @@ fn run(seed: u64) -> u64 {
             cuts += 1;
             assert_eq!(rows(&db).unwrap(), known, "seed {seed}, after a second cut");
         }
-        let mut held = super::builder().create_with_backend(File(disk.as_held())).unwrap();
+        let mut held = super::builder().create_with_backend(disk.as_held()).unwrap();
         assert!(held.check_integrity().unwrap(), "seed {seed}");
     }
     cuts
@@ -143,22 +143,22 @@ fn rows(db: &Db<Disk>) -> Result<Rows, StateError> {
 
 /// The flag of the disk stands for the file `state.redb.suspect`.
 impl Medium for Disk {
-    type Storage = File;
+    type Storage = Self;
 
     fn path(&self) -> &Path {
         Path::new("state.redb")
     }
 
-    fn open(&self) -> Result<Option<File>, FileError> {
-        Ok((self.length() > 0).then(|| File(self.clone())))
+    fn open(&self) -> Result<Option<Self>, FileError> {
+        Ok((self.length() > 0).then(|| self.clone()))
     }
 
-    fn open_for_writing(&self) -> Result<Option<File>, FileError> {
+    fn open_for_writing(&self) -> Result<Option<Self>, FileError> {
         self.open()
     }
 
-    fn make(&self, fill: &dyn Fn(File) -> Result<(), StateError>) -> Result<(), StateError> {
-        fill(File(self.clone()))
+    fn make(&self, fill: &dyn Fn(Self) -> Result<(), StateError>) -> Result<(), StateError> {
+        fill(self.clone())
     }
 
     fn is_suspect(&self) -> bool {
@@ -177,30 +177,5 @@ impl Medium for Disk {
     fn trust(&self) -> Result<(), FileError> {
         self.lower_flag();
         Ok(())
-    }
-}
-
-#[derive(Debug)]
-pub(in crate::state) struct File(Disk);
-
-impl StorageBackend for File {
-    fn len(&self) -> io::Result<u64> {
-        Ok(self.0.length())
-    }
-
-    fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
-        self.0.read(offset, out)
-    }
-
-    fn set_len(&self, len: u64) -> io::Result<()> {
-        self.0.set_length(len)
-    }
-
-    fn sync_data(&self) -> io::Result<()> {
-        self.0.sync()
-    }
-
-    fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
-        self.0.write(offset, data)
     }
 }
