@@ -76,6 +76,13 @@ impl Admin {
         (status, serde_json::from_slice(&body).unwrap_or(Value::Null))
     }
 
+    /// Reads as root and looks at nothing but the length.
+    pub(crate) async fn get_bytes(&self, path: String) -> usize {
+        let url = format!("{}/v1/{path}", self.server.address);
+        let request = self.http.get(url).header("X-Vault-Token", &*self.server.root_token);
+        request.send().await.unwrap().bytes().await.unwrap().len()
+    }
+
     /// A call as root that must succeed.
     pub(crate) async fn done(&self, method: &str, path: &str, body: Value) -> Value {
         let (status, answer) = self.call(method, path, body).await;

@@ -7,6 +7,7 @@
 
 mod admin;
 mod conformance;
+mod cost;
 mod errors;
 mod input;
 mod kv;
