@@ -59,7 +59,8 @@ pub trait SecretBackend: fmt::Debug + fmt::Display + Send + Sync + 'static {
     async fn get_many(&self, paths: &[SecretPath]) -> Vec<Result<Secret>>;
 
     /// Writes a new version and names it; the name is the one that `get` answers. Metadata belongs to the
-    /// version: what is not given is not kept from the one before.
+    /// version: what is not given is not kept from the one before. Where a service keeps that of the current
+    /// version alone, an old one is read without, never with another's.
     ///
     /// A stamp that is given comes back from `get`, maybe cut. A sealing backend makes its own, answers it in
     /// [`Written::stamp`](crate::Written::stamp), and does not take the caller's.

@@ -11,7 +11,9 @@ use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 mod safe;
 mod secret;
 mod usage;
-pub use safe::{AuditCommand, ConfigCommand, InitArgs, KdfChoice, KeyCommand, SlotKind, TrustArgs};
+pub use safe::{
+    AuditCommand, BackendCommand, ConfigCommand, InitArgs, KdfChoice, KeyCommand, SlotKind, TrustArgs,
+};
 pub use secret::{
     DeleteArgs, DescribeArgs, Field, GetArgs, HistoryArgs, ListArgs, MetadataArgs, PathsArgs, RollbackArgs,
     SetArgs, TagArgs,
@@ -51,6 +53,12 @@ pub struct Global {
     /// The backend to use [env: SECRETS_BACKEND]
     #[arg(short, long, global = true, value_name = "NAME")]
     pub backend: Option<String>,
+    /// With the backend vault: the address of the server [env: VAULT_ADDR]
+    #[arg(long, global = true, value_name = "URL")]
+    pub vault_url: Option<String>,
+    /// With the backend vault: the token; others on this machine see it [env: VAULT_TOKEN]
+    #[arg(long, global = true, value_name = "TOKEN")]
+    pub token: Option<String>,
     /// The configuration file to use instead of the project's and the user's [env: SECRETS_CONFIG]
     #[arg(short, long, global = true, value_name = "FILE")]
     pub config: Option<PathBuf>,
@@ -147,6 +155,11 @@ pub enum Command {
     Import(ImportArgs),
     /// Show what is set up here; contacts nothing
     Status(OutputArgs),
+    /// Show the places that are configured, and what they need; contacts nothing
+    #[command(subcommand)]
+    Backend(BackendCommand),
+    /// Ask the backend in force whether it answers; exit 20 where it does not
+    Health(OutputArgs),
     /// Trust this project's configuration file as it is now
     Trust(TrustArgs),
     /// Read and check the audit log

@@ -13,6 +13,7 @@ use crate::output;
 use crate::{args, exit};
 
 mod audit;
+mod backend;
 mod bulk;
 mod config;
 mod context;
@@ -85,6 +86,8 @@ async fn dispatch(cli: Cli, environment: Environment) -> Result<u8, Failure> {
         Command::Export(args) => export::run(&context, &args).await,
         Command::Import(args) => import::run(&context, &args).await,
         Command::Status(args) => status::run(&context, args),
+        Command::Backend(args) => backend::run(&context, &args),
+        Command::Health(args) => backend::health(&context, args).await,
         Command::Audit(args) => audit::run(&context, &args).await,
         Command::Key(args) => key::run(&context, &args).await,
         Command::Trust(_) | Command::Config(_) => Ok(exit::DONE),

@@ -18,6 +18,7 @@ pub mod files;
 pub mod keys;
 pub mod schema;
 pub mod substitute;
+pub mod vault;
 
 use files::{Kind, Layer};
 pub use schema::Settings;
@@ -34,6 +35,8 @@ pub struct Configuration {
     pub files: Vec<Source>,
     /// For each setting that something other than the default decided: its name and who did.
     pub origins: Vec<(String, String)>,
+    /// Where a token for HashiCorp Vault is, for a backend that says nothing of it.
+    pub vault: vault::UsualToken,
 }
 
 /// A configuration file that was read.
@@ -96,19 +99,34 @@ fn merge(
         builder = builder.set_override(name, value).map_err(|error| Failure::config(error.to_string()))?;
     }
     let merged = builder.build().map_err(|error| Failure::config(error.to_string()))?;
-    let settings: Settings = merged
+    let mut settings: Settings = merged
         .try_deserialize()
         .map_err(|error| Failure::config(format!("the configuration cannot be used: {error}")))?;
+    vault::add_typed(&mut settings, global, environment)?;
     settings.check()?;
     origins.sort();
-    Ok(Configuration { places, settings, files: sources, origins })
+    let vault = vault::UsualToken::find(environment);
+    Ok(Configuration { places, settings, files: sources, origins, vault })
 }
 
 /// File names in a configuration file are relative to it, not to where a command happens to run.
 fn absolute(value: &mut Value, directory: &Path) {
-    for name in ["key_file", "passphrase_file"] {
-        if let Some(Value::String(file)) = value.get_mut(name) {
-            *file = directory.join(&*file).to_string_lossy().into_owned();
+    fn each(table: &mut Value, is_file: fn(&str) -> bool, directory: &Path) {
+        for (name, value) in table.as_object_mut().into_iter().flatten() {
+            if let Value::String(file) = value
+                && is_file(name)
+            {
+                *file = directory.join(&*file).to_string_lossy().into_owned();
+            }
+        }
+    }
+    each(value, |name| matches!(name, "key_file" | "passphrase_file"), directory);
+    for backend in
+        value.get_mut("backends").and_then(Value::as_object_mut).into_iter().flat_map(|all| all.values_mut())
+    {
+        each(backend, |name| matches!(name, "ca_file" | "client_certificate" | "client_key"), directory);
+        if let Some(auth) = backend.get_mut("auth") {
+            each(auth, |name| name.ends_with("_file"), directory);
         }
     }
 }

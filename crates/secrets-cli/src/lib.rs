@@ -2,6 +2,7 @@
 #![doc = include_str!("../README.md")]
 
 pub mod args;
+pub mod backends;
 pub mod commands;
 pub mod config;
 pub mod environment;

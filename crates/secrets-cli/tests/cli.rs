@@ -23,6 +23,8 @@ mod exchange;
 mod fail_closed;
 #[path = "cli/foreign.rs"]
 mod foreign;
+#[path = "cli/hcvault.rs"]
+mod hcvault;
 #[path = "cli/hostile.rs"]
 mod hostile;
 #[path = "../../secrets-manager/tests/manager/keys.rs"]

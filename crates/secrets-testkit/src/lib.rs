@@ -12,9 +12,11 @@ mod fault_proxy;
 mod kubernetes;
 mod responder;
 mod servers;
+mod stack;
 
 pub use certificates::Certificates;
 pub use fault_proxy::{Fault, FaultProxy};
 pub use kubernetes::TokenReviews;
 pub use responder::{Answer, Body, Request, Responder};
 pub use servers::{Directory, Product, Server, Sts, openbao, skip, slapd, sts, vault};
+pub use stack::sealed;

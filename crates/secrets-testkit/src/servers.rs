@@ -3,6 +3,7 @@
 
 use std::env;
 use std::fmt;
+use std::path::PathBuf;
 
 mod own;
 
@@ -72,6 +73,15 @@ impl Server {
     pub fn own(product: Product) -> Option<Self> {
         let program = env::var_os(product.variable())?;
         Some(Self::of(Own::start(product, program.into())))
+    }
+
+    /// Where an OpenBao server of a test's own logs every request, a line of JSON each.
+    ///
+    /// # Panics
+    /// When the server is shared with other tests.
+    #[must_use]
+    pub fn audit_log(&self) -> PathBuf {
+        self.own.as_ref().expect("a server that all tests share keeps no log").audit_log()
     }
 
     /// Kills a server of a test's own. Its port refuses from now on.

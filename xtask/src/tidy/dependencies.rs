@@ -37,8 +37,8 @@ fn allowed(from: &str, to: &str) -> bool {
         return false;
     }
     match from {
-        "secrets-crypto" | "secrets-audit" | "secrets-policy" | "secrets-backend" | "secrets-testkit"
-        | "xtask" => false,
+        "secrets-crypto" | "secrets-audit" | "secrets-policy" | "secrets-backend" | "xtask" => false,
+        "secrets-testkit" => ["secrets-backend", "secrets-manager"].contains(&to),
         "secrets-multicloud" => to == "secrets-backend",
         "secrets-manager" => {
             ["secrets-audit", "secrets-backend", "secrets-crypto", "secrets-multicloud", "secrets-policy"]
@@ -85,7 +85,7 @@ mod tests {
         assert!(finds("secrets-manager", "secrets-backend-local"));
         assert!(finds("secrets-agent", "secrets-cli"));
         assert!(finds("secrets-cli", "secrets-testkit"));
-        assert!(finds("secrets-testkit", "secrets-backend"));
+        assert!(finds("secrets-testkit", "secrets-backend-local"));
         assert!(finds("secrets-unheard-of", "secrets-backend"));
     }
 

@@ -39,6 +39,22 @@ pub struct TrustArgs {
     pub output: OutputArgs,
 }
 
+/// `backend`.
+#[derive(Debug, Subcommand)]
+#[non_exhaustive]
+pub enum BackendCommand {
+    /// List the backends of the configuration; `*` marks the one in force
+    List(OutputArgs),
+    /// Show what a backend can do and the least that its credentials must be allowed
+    Describe {
+        /// Its name; the one in force where it is left out
+        name: Option<String>,
+        /// How to print.
+        #[command(flatten)]
+        output: OutputArgs,
+    },
+}
+
 /// `audit`.
 #[derive(Debug, Subcommand)]
 #[non_exhaustive]

@@ -26,8 +26,9 @@ pub(super) fn run(
 }
 
 fn show(configuration: &Configuration, args: OutputArgs) -> Result<u8, Failure> {
-    let settings = serde_json::to_value(&configuration.settings)
+    let mut settings = serde_json::to_value(&configuration.settings)
         .map_err(|source| Failure::other("the settings cannot be shown").caused_by(source))?;
+    hide_secrets(&mut settings);
     let origins: serde_json::Map<_, _> =
         configuration.origins.iter().map(|(name, origin)| (name.clone(), origin.as_str().into())).collect();
     let fields = json!({ "settings": settings, "origins": origins, "environment": configuration.settings.environment() });
@@ -45,6 +46,18 @@ fn show(configuration: &Configuration, args: OutputArgs) -> Result<u8, Failure> 
         table
     })?;
     Ok(exit::DONE)
+}
+
+/// Hides what logs in to a backend: `${VAR}` has put it in.
+fn hide_secrets(settings: &mut serde_json::Value) {
+    const SECRETS: [&str; 5] = ["token", "secret_id", "wrapping_token", "jwt", "password"];
+    let backends = settings.get_mut("backends").and_then(serde_json::Value::as_object_mut);
+    for backend in backends.into_iter().flat_map(|all| all.values_mut()) {
+        let auth = backend.get_mut("auth").and_then(serde_json::Value::as_object_mut);
+        for (_, value) in auth.into_iter().flatten().filter(|(name, _)| SECRETS.contains(&name.as_str())) {
+            *value = "(hidden)".into();
+        }
+    }
 }
 
 fn check(loaded: Result<Configuration, Failure>, args: OutputArgs) -> Result<u8, Failure> {

@@ -1,10 +1,8 @@
 //! What every command needs: the configuration, the terminal, and the open safe.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::time::Duration;
 
-use secrets_backend::SecretBackend;
 use secrets_manager::{Caller, InitOptions, Initialised, Options, Places, Safe, SlotKind, Unlock};
 
 use crate::args::Global;
@@ -12,7 +10,7 @@ use crate::config::{self, Configuration};
 use crate::environment::Environment;
 use crate::failure::Failure;
 use crate::prompt::Terminal;
-use crate::{exit, input, output};
+use crate::{backends, exit, input, output};
 
 /// What every command needs.
 #[derive(Debug)]
@@ -217,42 +215,14 @@ impl Context {
     }
 
     fn options(&self) -> Result<Options, Failure> {
-        let mut options = Options::new(self.backend()?);
+        let backend = backends::in_force(&self.configuration, self.places().store())?;
+        let mut options = Options::new(backend);
         options.environment = self.configuration.settings.environment().to_owned();
         options.caller = self.caller();
-        if let Some(wait) = self.lock_wait() {
-            options.lock_wait = wait;
+        if let Some(seconds) = self.configuration.settings.lock_wait {
+            options.lock_wait = Duration::from_secs(u32::from(seconds).into());
         }
         Ok(options)
-    }
-
-    fn lock_wait(&self) -> Option<Duration> {
-        self.configuration.settings.lock_wait.map(|seconds| Duration::from_secs(u32::from(seconds).into()))
-    }
-
-    #[cfg(feature = "local")]
-    fn backend(&self) -> Result<Arc<dyn SecretBackend>, Failure> {
-        use secrets_backend_local::{Engine, LocalBackend, LocalConfig};
-        let settings = &self.configuration.settings;
-        let mut config = LocalConfig::new(self.places().store());
-        config.environment = settings.environment().to_owned();
-        if settings.engine == Some(config::schema::Engine::Sled) {
-            config.engine = Engine::Sled;
-        }
-        if let Some(keep) = settings.keep_versions {
-            config.keep_versions = keep;
-        }
-        if let Some(wait) = self.lock_wait() {
-            config.lock_wait = wait;
-        }
-        let backend = LocalBackend::new(config)
-            .map_err(|source| Failure::config("the local backend cannot be used").caused_by(source))?;
-        Ok(Arc::new(backend))
-    }
-
-    #[cfg(not(feature = "local"))]
-    fn backend(&self) -> Result<Arc<dyn SecretBackend>, Failure> {
-        Err(Failure::config("this build has no backend").hint("build secrets-cli with the feature `local`"))
     }
 
     fn no_safe(&self) -> Failure {

@@ -5,7 +5,7 @@ use serde_json::json;
 use super::Context;
 use super::key::slots_json;
 use crate::args::OutputArgs;
-use crate::config::schema::Engine;
+use crate::config::schema::{Engine, LOCAL};
 use crate::exit;
 use crate::failure::Failure;
 use crate::output::{self, Table};
@@ -19,7 +19,9 @@ pub(super) fn run(context: &Context, args: OutputArgs) -> Result<u8, Failure> {
         Err(error) => return Err(context.failure(error)),
     };
     let settings = &context.configuration.settings;
-    let engine = if settings.engine == Some(Engine::Sled) { "sled" } else { "redb" };
+    let kind = settings.backend_kind();
+    let engine =
+        (kind == LOCAL).then_some(if settings.engine == Some(Engine::Sled) { "sled" } else { "redb" });
     let together = context.configuration.places.key_lies_with_data(&places.key_file)
         || found.as_ref().is_some_and(|status| status.key_beside_data);
     let files: Vec<_> = context
@@ -32,6 +34,7 @@ pub(super) fn run(context: &Context, args: OutputArgs) -> Result<u8, Failure> {
         "safe": found.as_ref().map(|status| status.safe.to_string()),
         "environment": settings.environment(),
         "backend": settings.backend_name(),
+        "backend_type": kind,
         "engine": engine,
         "sealed": true,
         "data": places.data.display().to_string(),
@@ -56,7 +59,7 @@ pub(super) fn run(context: &Context, args: OutputArgs) -> Result<u8, Failure> {
             None => row("safe", "none yet; `secrets set PATH` makes one".to_owned()),
         }
         row("environment", settings.environment().to_owned());
-        row("backend", format!("{} ({engine}), sealed", settings.backend_name()));
+        row("backend", format!("{} ({}), sealed", settings.backend_name(), engine.unwrap_or(kind)));
         row("data", places.data.display().to_string());
         row("audit log", places.audit_log().display().to_string());
         let absent = if places.key_file.exists() { "" } else { "  (not there)" };

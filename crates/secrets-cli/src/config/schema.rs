@@ -97,16 +97,22 @@ pub enum Kdf {
     Pbkdf2,
 }
 
-/// One backend. Which fields it takes beside `type` is its own affair.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+/// One backend. Which fields it takes beside `type` is its own affair. `Debug` shows none of them: some are secrets.
+#[derive(Clone, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Backend {
-    /// The kind of backend: `local`.
+    /// The kind of backend: `local`, `hcvault`.
     #[serde(rename = "type")]
     pub kind: String,
     /// The fields of that kind.
     #[serde(flatten)]
     pub fields: BTreeMap<String, serde_json::Value>,
+}
+
+impl std::fmt::Debug for Backend {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Backend").field("kind", &self.kind).finish_non_exhaustive()
+    }
 }
 
 /// One environment.
@@ -160,6 +166,12 @@ impl Settings {
         self.backend.as_deref().or_else(chosen).unwrap_or(LOCAL)
     }
 
+    /// The kind of the backend of the environment in force.
+    #[must_use]
+    pub fn backend_kind(&self) -> &str {
+        self.backends.get(self.backend_name()).map_or(LOCAL, |backend| backend.kind.as_str())
+    }
+
     /// Checks what the types alone do not say.
     ///
     /// # Errors
@@ -187,20 +199,9 @@ impl Settings {
             }
         }
         for (name, backend) in &self.backends {
-            if backend.kind != LOCAL {
-                return Err(Failure::config(format!(
-                    "`backends.{name}`: this build has no backend of type `{}`",
-                    shown(&backend.kind)
-                ))
-                .hint("the one type of this version is `local`"));
-            }
-            if let Some(field) = backend.fields.keys().next() {
-                return Err(Failure::config(format!(
-                    "`backends.{name}`: a local backend has no `{}`",
-                    shown(field)
-                )));
-            }
+            crate::backends::check(name, backend)?;
         }
+        crate::backends::check_overlap(self)?;
         let chosen =
             self.environments.iter().filter_map(|(name, one)| Some((name.as_str(), one.primary.as_deref()?)));
         for (environment, backend) in chosen.chain(std::iter::once((self.environment(), self.backend_name())))
@@ -228,7 +229,7 @@ impl Settings {
 }
 
 /// A name of a file for people.
-fn shown(name: &str) -> String {
+pub(crate) fn shown(name: &str) -> String {
     name.chars().take(80).map(|c| if c.is_control() || !c.is_ascii() { '?' } else { c }).collect()
 }
 

@@ -6,7 +6,8 @@ use crate::support::{Scratch, skip};
 fn a_full_disk_under_the_data_refuses_writes_and_all_goes_on_with_room_again() {
     let scratch = Scratch::new();
     scratch.set("a", "hunter2");
-    scratch.write("many.env", "ONE=1\nTWO=2\n");
+    // More than the free pages of a full store hold.
+    scratch.write("many.env", format!("ONE={}\nTWO=2\n", "1".repeat(100_000)));
     scratch.write("passphrase", "correct horse battery");
     // Large values fill what is left; then every kind of write finds no room.
     let script = r#"

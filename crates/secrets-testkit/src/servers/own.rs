@@ -11,6 +11,9 @@ use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
 const START_WITHIN: Duration = Duration::from_secs(60);
+/// OpenBao takes audit devices from its configuration alone.
+const CONFIG: &str = "server.hcl";
+const AUDIT: &str = "audit.log";
 const ROOT_TOKEN: &str = "root-of-one-test";
 
 /// Which server a test starts for itself.
@@ -41,6 +44,7 @@ impl Product {
                 command.args(["server", "-dev", "-dev-no-store-token"]);
                 command.arg(format!("-dev-root-token-id={ROOT_TOKEN}"));
                 command.arg(format!("-dev-listen-address={address}"));
+                command.arg(flag("-config=", &directory.join(CONFIG)));
             }
             Self::Vault => {
                 command.arg(format!("-listen={address}"));
@@ -100,6 +104,11 @@ impl Own {
         &self.serves
     }
 
+    /// Every request, a line of JSON each; of OpenBao, which is told to keep it.
+    pub(super) fn audit_log(&self) -> PathBuf {
+        self.directory.path().join(AUDIT)
+    }
+
     pub(super) fn stop(&mut self) {
         self.process.end();
     }
@@ -123,6 +132,11 @@ fn launch(
     directory: &Path,
     address: SocketAddr,
 ) -> Result<(Process, Serves), String> {
+    let config = format!(
+        "audit \"file\" \"requests\" {{\n  options {{\n    file_path = {:?}\n  }}\n}}\n",
+        directory.join(AUDIT)
+    );
+    fs::write(directory.join(CONFIG), config).map_err(|error| error.to_string())?;
     let log = directory.join("log");
     let output = File::create(&log).map_err(|error| error.to_string())?;
     let errors = output.try_clone().map_err(|error| error.to_string())?;

@@ -1,0 +1,196 @@
+//! How to log in: the methods, and where their secrets come from.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use secrets_backend::{SecretBackend, SecretBytes, SecretPath};
+use zeroize::Zeroizing;
+
+use crate::config::{InvalidConfig, segments};
+use crate::failure::Failure;
+
+/// How to get a token. `mount` is where the method is enabled, below `auth/`.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum Auth {
+    /// A token that somebody else got.
+    Token(Credential),
+    /// A machine's role id and secret id.
+    #[allow(missing_docs, reason = "named as Vault names them")]
+    AppRole { mount: String, role_id: String, secret_id: Credential },
+    /// A role id, and a token that wraps the secret id: it is unwrapped once, when it is first needed.
+    #[allow(missing_docs, reason = "named as Vault names them")]
+    AppRoleWrapped { mount: String, role_id: String, wrapping_token: Credential },
+    /// The service account token of a pod, read anew for each login.
+    #[allow(missing_docs, reason = "named as Vault names them")]
+    Kubernetes { mount: String, role: String, jwt: Credential },
+    /// A name and a password that an LDAP server knows.
+    #[allow(missing_docs, reason = "named as Vault names them")]
+    Ldap { mount: String, username: String, password: Credential },
+    /// A name and a password that Vault knows.
+    #[allow(missing_docs, reason = "named as Vault names them")]
+    Userpass { mount: String, username: String, password: Credential },
+    /// A signed token of an identity provider; without a role, the method's default one.
+    #[allow(missing_docs, reason = "named as Vault names them")]
+    Jwt { mount: String, role: Option<String>, jwt: Credential },
+    /// The certificate of `tls.client_certificate`; without a role, the first that fits.
+    #[allow(missing_docs, reason = "named as Vault names them")]
+    Certificate { mount: String, role: Option<String> },
+    /// An AWS identity.
+    #[cfg(feature = "aws-iam")]
+    AwsIam(AwsIam),
+}
+
+/// Where a secret of a login comes from. It is read when a login needs it, anew each time.
+#[derive(Clone)]
+pub struct Credential(Source);
+
+#[derive(Clone)]
+enum Source {
+    Value(Arc<SecretBytes>),
+    File(PathBuf),
+    Backend(Arc<dyn SecretBackend>, SecretPath),
+}
+
+/// An AWS identity, proven by a signed `GetCallerIdentity` request that Vault sends on.
+#[cfg(feature = "aws-iam")]
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct AwsIam {
+    /// Where the method is enabled, below `auth/`. Default: `aws`.
+    pub mount: String,
+    /// The role to log in as; without it, Vault takes the name of the AWS identity.
+    pub role: Option<String>,
+    /// Keys of the identity: handed in, no chain is asked.
+    pub credentials: AwsCredentials,
+    /// The region to sign for. Default: `us-east-1`, that of the global endpoint.
+    pub region: String,
+    /// The security token service to sign for. Default: `https://sts.amazonaws.com`.
+    pub sts_endpoint: String,
+    /// The value of `X-Vault-AWS-IAM-Server-ID`, where the server asks for it.
+    pub server_id: Option<String>,
+}
+
+/// The keys of an AWS identity.
+#[cfg(feature = "aws-iam")]
+#[derive(Clone, Debug)]
+#[allow(clippy::exhaustive_structs, reason = "what signing takes")]
+pub struct AwsCredentials {
+    /// Id of the access key.
+    pub access_key_id: String,
+    /// The secret access key.
+    pub secret_access_key: Credential,
+    /// The session token, for temporary keys.
+    pub session_token: Option<Credential>,
+}
+
+#[cfg(feature = "aws-iam")]
+impl AwsIam {
+    /// An identity by its keys, with everything else as AWS and Vault have it by default.
+    #[must_use]
+    pub fn new(credentials: AwsCredentials) -> Self {
+        Self {
+            mount: "aws".to_owned(),
+            role: None,
+            credentials,
+            region: "us-east-1".to_owned(),
+            sts_endpoint: "https://sts.amazonaws.com".to_owned(),
+            server_id: None,
+        }
+    }
+}
+
+impl Auth {
+    /// Checks the parts of a method that become parts of an address.
+    pub(crate) fn check(&self) -> Result<(), InvalidConfig> {
+        let named = |setting, name: &str| {
+            // One segment: a name with `/`, `..` or `?` in it would be a call to something else.
+            segments(setting, name).and_then(|checked| {
+                (checked == name && !name.contains('/'))
+                    .then_some(())
+                    .ok_or_else(|| InvalidConfig::new(setting, "a name has no `/`"))
+            })
+        };
+        if let Some(mount) = self.mount() {
+            segments("auth.mount", mount)?;
+        }
+        match self {
+            Self::Ldap { username, .. } | Self::Userpass { username, .. } => named("auth.username", username),
+            _ => Ok(()),
+        }
+    }
+
+    /// Where the method is enabled; none for a token.
+    pub(crate) fn mount(&self) -> Option<&str> {
+        match self {
+            Self::Token(_) => None,
+            Self::AppRole { mount, .. }
+            | Self::AppRoleWrapped { mount, .. }
+            | Self::Kubernetes { mount, .. }
+            | Self::Ldap { mount, .. }
+            | Self::Userpass { mount, .. }
+            | Self::Jwt { mount, .. }
+            | Self::Certificate { mount, .. } => Some(mount),
+            #[cfg(feature = "aws-iam")]
+            Self::AwsIam(aws) => Some(&aws.mount),
+        }
+    }
+}
+
+impl Credential {
+    /// The secret itself.
+    #[must_use]
+    pub fn value(secret: impl Into<SecretBytes>) -> Self {
+        Self(Source::Value(Arc::new(secret.into())))
+    }
+
+    /// A file that holds the secret and nothing else; white space around it does not count.
+    #[must_use]
+    pub fn file(path: impl Into<PathBuf>) -> Self {
+        Self(Source::File(path.into()))
+    }
+
+    /// A secret of another backend.
+    #[must_use]
+    pub fn backend(backend: Arc<dyn SecretBackend>, path: SecretPath) -> Self {
+        Self(Source::Backend(backend, path))
+    }
+
+    /// Whether reading it again could give another secret.
+    pub(crate) fn may_change(&self) -> bool {
+        !matches!(self.0, Source::Value(_))
+    }
+
+    /// The secret, as text without white space around it; `setting` names it in errors.
+    pub(crate) async fn read(&self, setting: &'static str) -> Result<Zeroizing<String>, Failure> {
+        let bytes = match &self.0 {
+            Source::Value(value) => Zeroizing::new(value.expose().to_vec()),
+            Source::File(path) => tokio::fs::read(path).await.map(Zeroizing::new).map_err(|error| {
+                Failure::invalid(format!("{setting}: cannot read {}", path.display())).caused_by(error)
+            })?,
+            Source::Backend(backend, path) => {
+                let secret = backend.get(path, None).await.map_err(|error| {
+                    let kind = error.kind();
+                    Failure::new(kind, format!("{setting}: {path} on {backend}")).caused_by(error)
+                })?;
+                Zeroizing::new(secret.value.expose().to_vec())
+            }
+        };
+        let text = std::str::from_utf8(&bytes).unwrap_or_default().trim();
+        if text.is_empty() || text.chars().any(char::is_control) {
+            return Err(Failure::invalid(format!("{setting}: empty, or no single line of text")));
+        }
+        Ok(Zeroizing::new(text.to_owned()))
+    }
+}
+
+impl fmt::Debug for Credential {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.0 {
+            Source::Value(_) => f.write_str("Credential(..)"),
+            Source::File(path) => write!(f, "Credential(file {})", path.display()),
+            Source::Backend(backend, path) => write!(f, "Credential({path} on {backend})"),
+        }
+    }
+}

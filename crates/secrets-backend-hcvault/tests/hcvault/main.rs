@@ -1,0 +1,15 @@
+//! The backend against real servers, and against documented answers that those cannot be made to give.
+#![allow(
+    clippy::disallowed_methods,
+    clippy::unwrap_used,
+    reason = "tests have runtimes of their own, and fail by panics"
+)]
+
+mod admin;
+mod conformance;
+mod cost;
+mod errors;
+mod input;
+mod kv;
+mod logins;
+mod tokens;

@@ -1,0 +1,138 @@
+//! `backend` and `health`: which places are configured, what they need, and whether they answer.
+
+use std::time::Instant;
+
+use serde_json::{Map, json};
+
+use super::Context;
+use crate::args::{BackendCommand, OutputArgs};
+use crate::backends;
+use crate::config::schema::LOCAL;
+use crate::exit;
+use crate::failure::Failure;
+use crate::output::{self, Table};
+
+/// Lists or describes; contacts nothing.
+pub(super) fn run(context: &Context, command: &BackendCommand) -> Result<u8, Failure> {
+    match command {
+        BackendCommand::List(args) => list(context, *args),
+        BackendCommand::Describe { name, output } => describe(context, name.as_deref(), *output),
+    }
+}
+
+fn list(context: &Context, args: OutputArgs) -> Result<u8, Failure> {
+    let settings = &context.configuration.settings;
+    let mut rows = Vec::new();
+    let configured = settings.backends.keys().map(String::as_str);
+    for name in std::iter::once(LOCAL).chain(configured.filter(|name| *name != LOCAL)) {
+        let one = backends::named(name, &context.configuration, context.places().store())?;
+        let environments: Vec<&str> = settings
+            .environments
+            .iter()
+            .filter(|(_, environment)| environment.primary.as_deref().unwrap_or(LOCAL) == name)
+            .map(|(environment, _)| environment.as_str())
+            .collect();
+        rows.push((name, one, environments));
+    }
+    let fields: Vec<_> = rows
+        .iter()
+        .map(|(name, one, environments)| {
+            json!({
+                "name": name,
+                "type": one.kind,
+                "place": one.backend.to_string(),
+                "environments": environments,
+                "in_force": *name == settings.backend_name(),
+            })
+        })
+        .collect();
+    output::data(args.chosen(), json!({ "backends": fields }), || {
+        let mut table = Table::new(&["NAME", "TYPE", "PLACE", "ENVIRONMENTS"]);
+        for (name, one, environments) in &rows {
+            let mark = if *name == settings.backend_name() { " *" } else { "" };
+            let cells = [format!("{name}{mark}"), one.kind.clone(), one.backend.to_string()];
+            table.row(cells.into_iter().chain([environments.join(", ")]));
+        }
+        table
+    })?;
+    Ok(exit::DONE)
+}
+
+fn describe(context: &Context, name: Option<&str>, args: OutputArgs) -> Result<u8, Failure> {
+    let settings = &context.configuration.settings;
+    let name = name.unwrap_or_else(|| settings.backend_name());
+    let one = backends::named(name, &context.configuration, context.places().store())?;
+    let can = one.backend.capabilities();
+    let fields = json!({
+        "name": name,
+        "type": one.kind,
+        "place": one.backend.to_string(),
+        "capabilities": {
+            "atomic_create": can.atomic_create,
+            "atomic_replace": can.atomic_replace,
+            "versions": can.versions,
+            "recoverable_delete": can.recoverable_delete,
+            "max_value": can.max_value,
+            "max_path": can.max_path,
+        },
+        "least_policy": one.least_policy,
+    });
+    output::data(args.chosen(), fields, || {
+        let mut table = Table::plain();
+        let yes = |can: bool| if can { "yes" } else { "no" }.to_owned();
+        for (what, value) in [
+            ("name", name.to_owned()),
+            ("type", one.kind.clone()),
+            ("place", one.backend.to_string()),
+            ("atomic create", yes(can.atomic_create)),
+            ("atomic replace", yes(can.atomic_replace)),
+            ("versions", yes(can.versions)),
+            ("recoverable delete", yes(can.recoverable_delete)),
+            ("largest value", format!("{} bytes", can.max_value)),
+            ("longest path", format!("{} bytes", can.max_path)),
+        ] {
+            table.row([what.to_owned(), value]);
+        }
+        table
+    })?;
+    if let (Some(policy), crate::args::OutputFormat::Table) = (&one.least_policy, args.chosen()) {
+        output::line("")?;
+        output::line("# The least policy that its token needs:")?;
+        output::line(policy.trim_end())?;
+    }
+    Ok(exit::DONE)
+}
+
+/// Asks the backend of the environment in force whether it is reached and takes the credentials; exit 20 if not.
+pub(super) async fn health(context: &Context, args: OutputArgs) -> Result<u8, Failure> {
+    let settings = &context.configuration.settings;
+    let name = settings.backend_name();
+    let one = backends::named(name, &context.configuration, context.places().store())?;
+    let started = Instant::now();
+    let answer = one.backend.check().await;
+    let latency = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
+    let (state, problem) = match &answer {
+        Ok(()) => ("ok".to_owned(), None),
+        Err(error) => (error.kind().to_string(), Some(error.to_string())),
+    };
+    let mut replicas = Map::new();
+    let replica = json!({ "backend": name, "state": state, "latency_ms": latency, "problem": problem });
+    replicas.insert("primary".to_owned(), replica);
+    let fields = json!({
+        "environment": settings.environment(),
+        "healthy": answer.is_ok(),
+        "replicas": replicas,
+    });
+    output::data(args.chosen(), fields, || {
+        let mut table = Table::new(&["ROLE", "BACKEND", "STATE", "LATENCY"]);
+        table.row(["primary".to_owned(), name.to_owned(), state.clone(), format!("{latency} ms")]);
+        table
+    })?;
+    match problem {
+        None => Ok(exit::DONE),
+        Some(problem) => {
+            output::note(&format!("secrets: {problem}"));
+            Err(Failure::silent(exit::CHECK_FAILED))
+        }
+    }
+}
