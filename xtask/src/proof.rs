@@ -128,6 +128,15 @@ const PROOFS: &[Proof] = &[
         work: Work::Tests(&[Scaled { package: "secrets-manager", filter: "growth::", rounds: 1_000_000 }]),
     },
     Proof {
+        name: "vault",
+        about: "on OpenBao: 60 s with tokens of 5 s, 1,000 races of two writers, 1,000 secrets beside bare requests",
+        work: Work::Tests(&[
+            Scaled { package: "secrets-backend-hcvault", filter: "tokens::short_lived", rounds: 60 },
+            Scaled { package: "secrets-backend-hcvault", filter: "kv::of_two_writers", rounds: 1_000 },
+            Scaled { package: "secrets-backend-hcvault", filter: "cost::", rounds: 1_000 },
+        ]),
+    },
+    Proof {
         name: "old-states",
         about: "an older header, store or log put back, and logs edited or written anew, are noticed",
         work: Work::Tests(&[

@@ -137,12 +137,12 @@ async fn unwrap(wire: &Wire, wrapping_token: &Credential) -> Result<Credential, 
 /// The server answers 400 for a wrong password and for an identity provider that it cannot reach, and only its text
 /// tells them apart. The phrases below are those of its source; they are looked for and never shown.
 fn refusal(reply: &Reply, mount: &str) -> Failure {
-    const PROVIDER_DOWN: [&str; 3] =
-        ["error connecting to host", "LDAP Result Code 200", "error making upstream request"];
-    // An identity provider that answers with a refusal was reached.
-    let refuses = reply.contains("received error code 4");
-    let is_down = !refuses && PROVIDER_DOWN.iter().any(|phrase| reply.contains(phrase));
-    if matches!(reply.status, 400 | 500) && is_down {
+    const PROVIDER_DOWN: [&str; 3] = [
+        "error connecting to host",
+        "LDAP Result Code 200",
+        "error making upstream request: error making request",
+    ];
+    if matches!(reply.status, 400 | 500) && PROVIDER_DOWN.iter().any(|phrase| reply.contains(phrase)) {
         return Failure::new(ErrorKind::Unavailable, "the server cannot reach its identity provider");
     }
     let refused =

@@ -1,10 +1,11 @@
 //! Tests whose number of rounds is set from outside: a few each day, all that is claimed in a proof.
 
 use anyhow::{Result, ensure};
-use xshell::cmd;
+use xshell::{Shell, cmd};
 
 use super::Share;
-use crate::tally::Reader;
+use crate::servers::Session;
+use crate::tally::{Reader, Tally};
 use crate::{repository, vectors};
 
 /// Tests of one crate.
@@ -22,6 +23,15 @@ pub(crate) fn run(tests: &[Scaled], share: Share) -> Result<String> {
     let shell = repository::shell()?;
     repository::isolate(&shell)?;
     vectors::prepare(&shell);
+    // The tests of one proof need servers or they do not.
+    let servers = Session::start(&shell, tests.first().map(|test| test.package))?;
+    let outcome = run_with(&shell, tests, share, &servers.settings());
+    let ran = if outcome.is_ok() { Tally::PASS } else { Tally::FAIL };
+    ensure!(servers.end(ran).failed == 0 || outcome.is_err(), "a server did not start");
+    outcome
+}
+
+fn run_with(shell: &Shell, tests: &[Scaled], share: Share, settings: &[(String, String)]) -> Result<String> {
     let (mut passed, mut figures) = (0, Vec::new());
     for Scaled { package, filter, rounds } in tests {
         let rounds = share.of(*rounds).to_string();
@@ -32,6 +42,7 @@ pub(crate) fn run(tests: &[Scaled], share: Share) -> Result<String> {
         for variable in repository::personal_variables() {
             command = command.env_remove(variable);
         }
+        command = command.envs(settings.iter().cloned());
         let output = command.env("SECRETS_TEST_ROUNDS", rounds).quiet().ignore_status().output()?;
         let said = String::from_utf8_lossy(&output.stdout);
         let errors = String::from_utf8_lossy(&output.stderr);

@@ -155,8 +155,9 @@ fn launch(
     let deadline = Instant::now() + START_WITHIN;
     loop {
         let said = fs::read_to_string(&log).unwrap_or_default();
-        if TcpStream::connect(address).is_ok()
-            && let Some(serves) = serves(product, &said, directory, address)
+        // In this order: OpenBao says how to reach it once its log is quiet, which it is not while TLS is tried in vain.
+        if let Some(serves) = serves(product, &said, directory, address)
+            && TcpStream::connect(address).is_ok()
         {
             return Ok((process, serves));
         }
