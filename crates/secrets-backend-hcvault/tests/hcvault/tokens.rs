@@ -73,11 +73,13 @@ async fn short_lived_tokens_fail_no_read_and_are_renewed_as_often_as_needed() {
     admin.backend(&mount).put(&path("a"), &NewSecret::new("1"), &PutMode::Create).await.unwrap();
     let reads = read_for(&backend, Duration::from_secs(seconds)).await;
     let (logins, renewals) = (requests(&admin, &login), requests(&admin, "auth/token/renew-self"));
-    // A token lives 12 s: renewed at two thirds of 5 s, twice for 5 s and once for the rest, then replaced.
-    let (most_logins, most_renewals) = (seconds / 10 + 1, seconds * 3 / 10 + 1);
+    // A token lives 12 s: renewed at two thirds of 5 s, twice for 5 s and once for the rest, then replaced. A machine
+    // that stands still for longer than a third of a lease replaces it sooner, so a short run allows a login each 5 s.
+    let every = if seconds >= 60 { 10 } else { 5 };
+    let most_logins = seconds / every + 1;
     assert!(logins >= 1 && logins <= most_logins, "{logins} logins in {seconds} s");
-    assert!(renewals <= most_renewals, "{renewals} renewals in {seconds} s");
-    assert!(renewals >= seconds / 6, "{renewals} renewals in {seconds} s");
+    assert!(renewals <= seconds * 3 / 10 + 1, "{renewals} renewals in {seconds} s");
+    assert!(logins + renewals > seconds / 6, "{logins} logins and {renewals} renewals in {seconds} s");
     println!(
         "FIGURE: {reads} reads in {seconds} s by 16 readers, none failed; {logins} logins, {renewals} renewals"
     );
