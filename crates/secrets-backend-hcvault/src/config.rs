@@ -7,6 +7,7 @@ use secrets_backend::SecretPath;
 
 use crate::auth::Auth;
 use crate::session::TokenCache;
+use crate::wire;
 
 /// Which server, which part of it, and how to log in.
 ///
@@ -98,6 +99,15 @@ impl HcVaultConfig {
             max_versions: None,
             cache: None,
         }
+    }
+
+    /// Checks it without making a client: the system's authorities, some hundred certificates, are not read.
+    ///
+    /// # Errors
+    /// [`InvalidConfig`], which names the setting.
+    pub fn check(&self) -> Result<(), InvalidConfig> {
+        let config = self.clone().checked()?;
+        wire::check(&config)
     }
 
     /// Checks what can be checked without a server, and brings mount and namespace into one form.

@@ -214,6 +214,12 @@ impl fmt::Debug for Token {
     }
 }
 
+/// Checks the address, and the files of TLS that are named.
+pub(crate) fn check(config: &HcVaultConfig) -> Result<(), InvalidConfig> {
+    base(&config.address)?;
+    tls::client(&config.tls, false).map(drop)
+}
+
 /// The address as a base of requests: scheme, host, port, maybe a path; nothing secret, nothing else.
 fn base(address: &str) -> Result<Url, InvalidConfig> {
     let invalid = |problem: &str| InvalidConfig::new("address", problem);

@@ -19,7 +19,7 @@ const SYSTEM_BUNDLES: [&str; 5] = [
     "/etc/ssl/cert.pem",                  // Alpine, macOS
 ];
 
-/// The TLS side of a client. Without `https` the system's authorities are not read: nothing will ask for them.
+/// The TLS side of a client. The system's authorities are read only where something will ask for them.
 pub(super) fn client(tls: &Tls, https: bool) -> Result<ClientConfig, InvalidConfig> {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let builder = ClientConfig::builder_with_provider(provider)

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use secrets_backend::{PrefixBackend, SecretBackend};
+use secrets_backend::{PrefixBackend, SecretBackend, SecretPath};
 use secrets_backend_hcvault::{Auth, Credential, Engine, HcVaultBackend, HcVaultConfig};
 use serde::Deserialize;
 
@@ -60,10 +60,10 @@ const POD_TOKEN: &str = "/var/run/secrets/kubernetes.io/serviceaccount/token";
 
 pub(super) fn check(name: &str, backend: &Backend) -> Result<(), Failure> {
     let fields = fields(name, backend)?;
-    let prefix = fields.prefix.clone().unwrap_or_default();
-    let made = HcVaultBackend::new(fields.config(name, None)?);
-    let made = made.map_err(|invalid| at(name, &invalid))?;
-    PrefixBackend::new(made, prefix).map(drop).map_err(|invalid| at(name, &format!("prefix: {invalid}")))
+    // Something has to follow a prefix for it to make a name.
+    let with_prefix = SecretPath::native(&format!("{}x", fields.prefix.as_deref().unwrap_or_default()));
+    with_prefix.map_err(|invalid| at(name, &format!("prefix: {invalid}")))?;
+    fields.config(name, None)?.check().map_err(|invalid| at(name, &invalid))
 }
 
 pub(super) fn make(
