@@ -12,4 +12,5 @@ mod errors;
 mod input;
 mod kv;
 mod logins;
+mod sharing;
 mod tokens;

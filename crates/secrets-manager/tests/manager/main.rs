@@ -22,4 +22,5 @@ mod lifecycle;
 mod memory;
 mod old_states;
 mod scan;
+mod sharing;
 mod slots;
