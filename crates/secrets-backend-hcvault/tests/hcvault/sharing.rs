@@ -18,7 +18,7 @@ struct Machine {
 }
 
 impl Machine {
-    fn new(key_file: Option<&Machine>) -> Self {
+    fn new(key_file: Option<&Self>) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let own = directory.path().join("config/key");
         Self { key_file: key_file.map_or(own, |other| other.key_file.clone()), directory }

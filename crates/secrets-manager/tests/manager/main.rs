@@ -19,6 +19,7 @@ mod harness;
 mod interrupted;
 mod keys;
 mod lifecycle;
+mod meddled;
 mod memory;
 mod old_states;
 mod scan;

@@ -14,6 +14,7 @@ use secrets_manager::{
 };
 
 use crate::harness::{Home, kind, path, set, value};
+use crate::meddled::{Meddle, Meddled};
 
 const DEADLINE: Duration = Duration::from_secs(5);
 
@@ -278,4 +279,116 @@ async fn a_checkpoint_is_copied_to_the_backend() {
     let at = names.iter().find(|name| name.starts_with("_secrets/checkpoint/")).unwrap();
     let copy = backend.get(&SecretPath::control(at).unwrap(), None).await.unwrap();
     assert_eq!(copy.value.expose_str(), Some(&*signed));
+}
+
+/// A safe with one secret on a backend that can be meddled with.
+async fn meddled() -> (Home, Arc<Meddled>, Arc<dyn SecretBackend>) {
+    let (home, meddled) = (Home::new().await, Meddled::new(shared()));
+    let backend: Arc<dyn SecretBackend> = Arc::<Meddled>::clone(&meddled);
+    (home, meddled, backend)
+}
+
+#[tokio::test]
+async fn a_first_write_whose_answer_is_lost_leaves_one_header_and_one_keyring() {
+    for name in ["safe", "keyring"] {
+        let (home, meddled, backend) = meddled().await;
+        meddled.with_next(name, Meddle::LoseAnswer);
+        set(&home.share(&backend).await.unwrap(), "a", "1").await;
+        assert!(meddled.has_meddled());
+        assert_eq!(names(&backend).await.len(), 3);
+        assert_eq!(value(&join(&home, &backend).await.0.share(&backend).await.unwrap(), "a").await, "1");
+    }
+}
+
+#[tokio::test]
+async fn a_first_write_that_was_cut_short_is_completed_by_the_next() {
+    for name in ["safe", "keyring"] {
+        let (home, meddled, backend) = meddled().await;
+        meddled.with_next(name, Meddle::Hang);
+        let safe = home.share(&backend).await.unwrap();
+        let new = NewSecret::new("1");
+        let at = path("a");
+        let cut = tokio::time::timeout(Duration::from_millis(300), safe.put(&at, &new, &PutMode::Upsert));
+        assert!(cut.await.is_err(), "it hangs");
+        drop(safe);
+        assert_eq!(
+            kind(home.share(&backend).await.unwrap().get(&path("a"), None).await),
+            ErrorKind::NotFound
+        );
+        set(&home.share(&backend).await.unwrap(), "a", "2").await;
+        assert_eq!(value(&join(&home, &backend).await.0.share(&backend).await.unwrap(), "a").await, "2");
+    }
+}
+
+#[tokio::test]
+async fn a_rotation_that_fails_anywhere_uses_no_key_that_is_not_kept() {
+    let meddles = [
+        (Meddle::LoseAnswer, None),
+        (Meddle::Forget, Some(ErrorKind::Stale)),
+        // Tried again.
+        (Meddle::Refuse(ErrorKind::Unavailable), None),
+        (Meddle::Refuse(ErrorKind::PermissionDenied), Some(ErrorKind::PermissionDenied)),
+        // Another installation rotated in between.
+        (Meddle::Refuse(ErrorKind::Conflict), None),
+    ];
+    for (meddle, failure) in meddles {
+        let (home, meddled, backend) = meddled().await;
+        let safe = home.share(&backend).await.unwrap();
+        set(&safe, "a", "1").await;
+        let before = backend.get(&path("a"), None).await.unwrap().stamp.unwrap().epoch;
+        meddled.with_next("keyring", meddle);
+        let rotated = safe.rotate_epoch(home.key_file()).await;
+        assert!(meddled.has_meddled(), "{meddle:?}");
+        match failure {
+            Some(expected) => assert_eq!(kind(rotated), expected, "{meddle:?}"),
+            None => drop(rotated.unwrap()),
+        }
+        set(&safe, "a", "2").await;
+        let after = backend.get(&path("a"), None).await.unwrap().stamp.unwrap().epoch;
+        assert_eq!(before == after, failure.is_some(), "{meddle:?}");
+        // Whoever has nothing but the backend and the key file reads it.
+        let (other, _) = join(&home, &backend).await;
+        assert_eq!(value(&other.share(&backend).await.unwrap(), "a").await, "2", "{meddle:?}");
+        assert_eq!(home.verified(&safe).fault, None);
+    }
+}
+
+#[tokio::test]
+async fn a_rotation_that_was_killed_leaves_a_safe_that_works_and_rotates() {
+    let (home, meddled, backend) = meddled().await;
+    let safe = home.share(&backend).await.unwrap();
+    set(&safe, "a", "1").await;
+    meddled.with_next("keyring", Meddle::Hang);
+    let cut = tokio::time::timeout(Duration::from_millis(300), safe.rotate_epoch(home.key_file()));
+    assert!(cut.await.is_err(), "it hangs");
+    drop(safe);
+    let safe = home.share(&backend).await.unwrap();
+    set(&safe, "a", "2").await;
+    assert_eq!(
+        safe.rotate_epoch(home.key_file()).await.unwrap().epochs,
+        3,
+        "the one that was cut short is kept"
+    );
+    set(&safe, "a", "3").await;
+    let (other, _) = join(&home, &backend).await;
+    assert_eq!(value(&other.share(&backend).await.unwrap(), "a").await, "3");
+}
+
+#[tokio::test]
+async fn a_reader_who_may_write_nothing_reads_and_is_not_asked_twice() {
+    let (home, meddled, backend) = meddled().await;
+    set(&home.share(&backend).await.unwrap(), "a", "1").await;
+    let (reader, _) = join(&home, &backend).await;
+    // What it would add to the header is refused, as it is for a token that may only read.
+    std::fs::remove_file(reader.places.state_db()).unwrap();
+    let slots = reader.share(&backend).await.unwrap();
+    meddled.with_next("safe", Meddle::Refuse(ErrorKind::PermissionDenied));
+    slots.slots(reader.key_file()).add(NewSlot::RecoveryPhrase, "").await.unwrap();
+    assert!(meddled.has_meddled());
+    meddled.with_next("safe", Meddle::Refuse(ErrorKind::PermissionDenied));
+    assert_eq!(value(&reader.share(&backend).await.unwrap(), "a").await, "1");
+    assert!(meddled.has_meddled(), "it was tried once");
+    meddled.with_next("safe", Meddle::Refuse(ErrorKind::PermissionDenied));
+    assert_eq!(value(&reader.share(&backend).await.unwrap(), "a").await, "1");
+    assert!(!meddled.has_meddled(), "and not again");
 }
