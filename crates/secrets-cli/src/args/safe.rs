@@ -29,7 +29,7 @@ pub struct JoinArgs {
     /// The fingerprint that the safe must have, as `secrets key fingerprint` shows it elsewhere
     #[arg(long, value_name = "TEXT")]
     pub fingerprint: Option<String>,
-    /// After a recovery phrase: make no key file for this machine
+    /// Make no key file for this machine where it has none
     #[arg(long)]
     pub no_key_file: bool,
 }

@@ -1,6 +1,6 @@
 //! `join`: this machine becomes another installation of the safe that the backend holds.
 
-use secrets_manager::{Error, JoinOptions, Unlock};
+use secrets_manager::{Error, JoinOptions};
 
 use super::Context;
 use crate::args::JoinArgs;
@@ -26,7 +26,8 @@ pub(super) async fn run(context: &Context, args: &JoinArgs) -> Result<u8, Failur
         return Err(context.failure(Error::NoSafeThere(place)));
     };
     let unlock = context.unlock_found(&found.slots())?;
-    let own_key = !matches!(unlock, Unlock::KeyFile(_)) && !args.no_key_file;
+    // What opened the safe may be on a stick, or on paper.
+    let own_key = !args.no_key_file && places.key_file.symlink_metadata().is_err();
     let unlocked = found.unlock(unlock).await.map_err(|error| context.failure(error))?;
     compare(context, args.fingerprint.as_deref(), &unlocked.fingerprint())?;
     if context.global.dry_run {
