@@ -1,5 +1,7 @@
 //! `join`: this machine becomes another installation of the safe that the backend holds.
 
+use std::path::PathBuf;
+
 use secrets_manager::{Error, JoinOptions};
 
 use super::Context;
@@ -26,8 +28,7 @@ pub(super) async fn run(context: &Context, args: &JoinArgs) -> Result<u8, Failur
         return Err(context.failure(Error::NoSafeThere(place)));
     };
     let unlock = context.unlock_found(&found.slots())?;
-    // What opened the safe may be on a stick, or on paper.
-    let own_key = !args.no_key_file && places.key_file.symlink_metadata().is_err();
+    let own_key = own_key_file(context).filter(|_| !args.no_key_file);
     let unlocked = found.unlock(unlock).await.map_err(|error| context.failure(error))?;
     compare(context, args.fingerprint.as_deref(), &unlocked.fingerprint())?;
     if context.global.dry_run {
@@ -36,18 +37,26 @@ pub(super) async fn run(context: &Context, args: &JoinArgs) -> Result<u8, Failur
     }
     let mut options = JoinOptions::default();
     options.caller = context.caller();
-    options.key_file = own_key.then(|| places.key_file.clone());
+    options.key_file.clone_from(&own_key);
     let joined = unlocked.join(&places, options).await.map_err(|error| context.failure(error))?;
     output::note(&format!("secrets: joined the safe {} at {place}", joined.safe));
     output::note(&format!("  data      {}", places.data.display()));
     output::note(&format!("  audit log {}", places.state.display()));
-    if own_key {
-        output::note(&format!("  key file  {}  (new, mode 0600)", places.key_file.display()));
+    if let Some(file) = own_key {
+        output::note(&format!("  key file  {}  (new, mode 0600)", file.display()));
     }
     if !joined.listed {
         output::warn("the backend does not list this installation yet; the first write there does that");
     }
     Ok(exit::DONE)
+}
+
+/// Where this machine's own key file is to be made. What opens the safe now may be on a stick, or on paper.
+fn own_key_file(context: &Context) -> Option<PathBuf> {
+    let usual = context.configuration.places.key_file();
+    let is_named_for_good =
+        context.configuration.settings.key_file.is_some() && context.global.key_file.is_none();
+    (!is_named_for_good && usual.symlink_metadata().is_err()).then_some(usual)
 }
 
 /// Whoever holds the backend could offer a safe of their own: its fingerprint tells.
