@@ -16,7 +16,7 @@ use crate::control::{Control, Object};
 use crate::header::kdf_limits;
 use crate::init::{DEFAULT_TENANT, SealedKeyring, install, vacant};
 use crate::recorder::Caller;
-use crate::replica::{Files, Replica};
+use crate::replica::{Files, Replica, Shared};
 use crate::slots::{self, NewSlot, SlotInfo};
 use crate::stack::patient;
 use crate::state::State;
@@ -135,9 +135,11 @@ impl UnlockedSafe {
             let tenant = Tenant::new(own, String::new(), installation);
             let state = State::new(at.state_db(), root.state_key(&safe), STATE_WAIT);
             let (tenant, state) = (Arc::new(tenant), Arc::new(state));
-            Ok::<_, Error>(Files { places: at, safe, header_key: root.header_key(&safe), tenant, state })
+            Ok::<_, Error>((Files { places: at, safe, tenant, state }, root.header_key(&safe)))
         });
-        let replica = Replica::new(place, Some(control), Arc::new(files.await?), false);
+        let (files, header_key) = files.await?;
+        let shared = Shared { control, header_key: Arc::new(header_key) };
+        let replica = Replica::new(place, Some(shared), Arc::new(files), false);
         let listed = replica.push().await;
         if let Err(error) = &listed {
             tracing::warn!(%error, "joined; the backend does not list this installation yet");

@@ -30,7 +30,7 @@ pub(crate) use backend::ReplicaBackend;
 pub(crate) struct Replica {
     name: String,
     /// `None` where nobody else can write: the files of this installation say everything.
-    pub(crate) control: Option<Control>,
+    pub(crate) shared: Option<Shared>,
     files: Arc<Files>,
     /// What was agreed on with the backend, by this process or an earlier one.
     settled: OnceCell<()>,
@@ -38,22 +38,28 @@ pub(crate) struct Replica {
     asked: Mutex<HashMap<u32, Instant>>,
 }
 
+/// What a backend that others use holds of this safe.
+pub(crate) struct Shared {
+    pub(crate) control: Control,
+    /// What its header is authenticated by.
+    pub(crate) header_key: Arc<HeaderKey>,
+}
+
 /// What this installation has in its own files.
 pub(crate) struct Files {
     pub(crate) places: Places,
     pub(crate) safe: SafeId,
-    pub(crate) header_key: HeaderKey,
     pub(crate) tenant: Arc<Tenant>,
     pub(crate) state: Arc<State>,
 }
 
 impl Replica {
     /// `settled`: whether an earlier process agreed with the backend on what is in the files.
-    pub(crate) fn new(name: String, control: Option<Control>, files: Arc<Files>, settled: bool) -> Self {
-        let settled = settled || control.is_none();
+    pub(crate) fn new(name: String, shared: Option<Shared>, files: Arc<Files>, settled: bool) -> Self {
+        let settled = settled || shared.is_none();
         Self {
             name,
-            control,
+            shared,
             files,
             settled: OnceCell::new_with(settled.then_some(())),
             asked: Mutex::default(),
@@ -70,9 +76,9 @@ impl Replica {
 
     /// Before something is read: refuses a place of another safe. One that is empty is looked at again.
     pub(crate) async fn readable(&self) -> Result<()> {
-        let Some(control) = self.unsettled() else { return Ok(()) };
+        let Some(shared) = self.unsettled() else { return Ok(()) };
         let settle = || async {
-            match self.settle(control, Purpose::Read).await {
+            match self.settle(shared, Purpose::Read).await {
                 Ok(true) => Ok(()),
                 Ok(false) => Err(None),
                 Err(error) => Err(Some(error)),
@@ -86,21 +92,21 @@ impl Replica {
 
     /// Before something is written: the place is this safe's, or becomes so.
     pub(crate) async fn writable(&self) -> Result<()> {
-        let Some(control) = self.unsettled() else { return Ok(()) };
+        let Some(shared) = self.unsettled() else { return Ok(()) };
         self.settled
-            .get_or_try_init(|| async { self.settle(control, Purpose::Write).await.map(drop) })
+            .get_or_try_init(|| async { self.settle(shared, Purpose::Write).await.map(drop) })
             .await?;
         Ok(())
     }
 
-    fn unsettled(&self) -> Option<&Control> {
-        self.control.as_ref().filter(|_| !self.settled.initialized())
+    fn unsettled(&self) -> Option<&Shared> {
+        self.shared.as_ref().filter(|_| !self.settled.initialized())
     }
 
     /// After the header or a keyring was changed here: brings them to the backend.
     pub(crate) async fn push(&self) -> Result<()> {
-        match &self.control {
-            Some(control) => self.settle(control, Purpose::Write).await.map(drop),
+        match &self.shared {
+            Some(shared) => self.settle(shared, Purpose::Write).await.map(drop),
             None => Ok(()),
         }
     }
@@ -125,12 +131,12 @@ impl Replica {
         let read = blocking(move || files.learn_own()).await;
         read.map_err(|error| self.local(&error))?;
         let is_known = |epoch: &u32| self.files.tenant.keyring().has_epoch(*epoch);
-        if let Some(control) = self.control.as_ref().filter(|_| !unknown.iter().all(is_known))
-            && let Some(stored) = control.read(Object::Keyring(self.files.tenant.id())).await?
+        if let Some(shared) = self.shared.as_ref().filter(|_| !unknown.iter().all(is_known))
+            && let Some(stored) = shared.control.read(Object::Keyring(self.files.tenant.id())).await?
         {
             self.take_over(stored.bytes.expose().to_vec()).await?;
             if self.settled.initialized() {
-                self.record().await?;
+                self.record(shared).await?;
             }
         }
         Ok(())

@@ -53,7 +53,8 @@ impl Safe {
         let opening = files.clone();
         // Held to the end: two processes of this installation rotate one after the other.
         let (mut keyring, root, lock) = blocking(move || open(&opening, &unlock)).await?;
-        let sealed = match &self.replica.control {
+        let control = self.replica.shared.as_ref().map(|shared| &shared.control);
+        let sealed = match control {
             Some(control) if !control.is_shareable() => {
                 return Err(Error::NotShareable(self.replica.name().to_owned()));
             }

@@ -304,9 +304,9 @@ impl Safe {
         recorder.read(recorder.call(Action::AuditCheckpoint)?, &[], Vec::new(), None).await?;
         let log = Arc::clone(&recorder.log);
         let checkpoint = blocking(move || log.checkpoint()).await?;
-        if let Some(control) = &self.replica.control {
+        if let Some(shared) = &self.replica.shared {
             let object = Object::Checkpoint(recorder.tenant.writer());
-            if let Err(error) = control.overwrite(object, checkpoint.as_bytes()).await {
+            if let Err(error) = shared.control.overwrite(object, checkpoint.as_bytes()).await {
                 tracing::warn!(%error, "the checkpoint was not copied to the backend");
             }
         }

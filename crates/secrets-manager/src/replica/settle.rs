@@ -6,39 +6,41 @@
 use std::sync::Arc;
 
 use secrets_backend::{Error, ErrorKind, Result};
+use secrets_crypto::HeaderKey;
 use secrets_crypto::header::Header;
 
-use super::{Files, Purpose, Replica, digest, header_for_backends};
+use super::{Files, Purpose, Replica, Shared, digest, header_for_backends};
 use crate::blocking::blocking;
-use crate::control::{Control, Object, Stored};
+use crate::control::{Object, Stored};
 use crate::files;
 use crate::header::HeaderFile;
 
 impl Replica {
     /// Brings both sides together. `false` where the place is empty, and nothing is to be written there.
-    pub(super) async fn settle(&self, control: &Control, purpose: Purpose) -> Result<bool> {
+    pub(super) async fn settle(&self, shared: &Shared, purpose: Purpose) -> Result<bool> {
         let mut attempts = ATTEMPTS;
         loop {
             attempts -= 1;
-            match self.settle_once(control, purpose).await {
+            match self.settle_once(shared, purpose).await {
                 Err(error) if someone_else_wrote(&error) && attempts > 0 => {}
                 answer => return answer,
             }
         }
     }
 
-    async fn settle_once(&self, control: &Control, purpose: Purpose) -> Result<bool> {
-        let stored = control.read(Object::Header).await?;
-        let theirs = stored.as_ref().map(|stored| self.authentic(stored)).transpose()?;
+    async fn settle_once(&self, shared: &Shared, purpose: Purpose) -> Result<bool> {
+        let stored = shared.control.read(Object::Header).await?;
+        let theirs = stored.as_ref().map(|stored| self.authentic(shared, stored)).transpose()?;
         if theirs.is_none() && purpose == Purpose::Read {
             return Ok(false);
         }
         let (files, known) = (Arc::clone(&self.files), theirs.clone());
-        let ours = blocking(move || files.merge_header(known.as_ref())).await;
-        let ours = header_for_backends(&ours.map_err(|error| self.local(&error))?, &self.files.header_key);
+        let key = Arc::clone(&shared.header_key);
+        let ours = blocking(move || files.merge_header(known.as_ref(), &key)).await;
+        let ours = header_for_backends(&ours.map_err(|error| self.local(&error))?, &shared.header_key);
         // The header first: of two safes that come to an empty place at once, the second leaves nothing there.
-        let pushed = match self.settle_header(control, stored, theirs, &ours).await {
-            Ok(()) => self.settle_keyring(control).await,
+        let pushed = match self.settle_header(shared, stored, theirs, &ours).await {
+            Ok(()) => self.settle_keyring(shared).await,
             Err(error) => Err(error),
         };
         match pushed {
@@ -46,12 +48,12 @@ impl Replica {
             Err(error) if purpose == Purpose::Read && error.kind() == ErrorKind::PermissionDenied => {}
             pushed => pushed?,
         }
-        self.record().await?;
+        self.record(shared).await?;
         Ok(true)
     }
 
     /// A stored header that is this safe's and was not tampered with.
-    fn authentic(&self, stored: &Stored) -> Result<Header> {
+    fn authentic(&self, shared: &Shared, stored: &Stored) -> Result<Header> {
         let tampered =
             |why: &str| self.error(ErrorKind::Tampered).with_detail(format!("its header of the safe {why}"));
         let header = Header::decode(stored.bytes.expose()).map_err(|error| match error {
@@ -63,7 +65,7 @@ impl Replica {
         if header.safe_id() != self.files.safe {
             return Err(self.foreign(header.safe_id()));
         }
-        let verified = header.verify_mac(&self.files.header_key);
+        let verified = header.verify_mac(&shared.header_key);
         verified.map_err(|_| tampered("was changed by someone without the root key"))?;
         Ok(header)
     }
@@ -71,20 +73,20 @@ impl Replica {
     /// Writes our header where there is none, or into theirs what it lacks.
     async fn settle_header(
         &self,
-        control: &Control,
+        shared: &Shared,
         stored: Option<Stored>,
         theirs: Option<Header>,
         ours: &[u8],
     ) -> Result<()> {
         let (Some(stored), Some(mut theirs)) = (stored, theirs) else {
-            return control.write(Object::Header, ours, None).await;
+            return shared.control.write(Object::Header, ours, None).await;
         };
         let own = Header::decode(ours).map_err(|_| self.error(ErrorKind::Unexpected))?;
-        match theirs.merge(&own, &self.files.header_key) {
+        match theirs.merge(&own, &shared.header_key) {
             Ok(false) => Ok(()),
             Ok(true) => {
-                let merged = theirs.encode(&self.files.header_key);
-                control.write(Object::Header, &merged, Some(&stored)).await
+                let merged = theirs.encode(&shared.header_key);
+                shared.control.write(Object::Header, &merged, Some(&stored)).await
             }
             Err(error) => {
                 tracing::warn!(%error, "the header at {} and this installation's cannot become one", self.name);
@@ -94,9 +96,9 @@ impl Replica {
     }
 
     /// Takes over what their keyring has; writes ours where theirs lacks something.
-    async fn settle_keyring(&self, control: &Control) -> Result<()> {
+    async fn settle_keyring(&self, shared: &Shared) -> Result<()> {
         let object = Object::Keyring(self.files.tenant.id());
-        let stored = control.read(object).await?;
+        let stored = shared.control.read(object).await?;
         let theirs_has_all = match &stored {
             Some(stored) => self.take_over(stored.bytes.expose().to_vec()).await?,
             None => false,
@@ -109,7 +111,7 @@ impl Replica {
         if stored.as_ref().is_some_and(|stored| stored.bytes.expose() == own) {
             return Ok(());
         }
-        control.write(object, &own, stored.as_ref()).await
+        shared.control.write(object, &own, stored.as_ref()).await
     }
 
     /// Takes over what another sealed form of the keyring has: in memory, and in the file if it lacks nothing of
@@ -125,11 +127,12 @@ impl Replica {
     }
 
     /// Notes that the backend has what the files have now.
-    pub(super) async fn record(&self) -> Result<()> {
+    pub(super) async fn record(&self, shared: &Shared) -> Result<()> {
         let (files, name) = (Arc::clone(&self.files), self.name.clone());
+        let key = Arc::clone(&shared.header_key);
         let recorded = blocking(move || {
-            let header = HeaderFile::read(&files.places.header())?.authentic(&files.header_key)?;
-            let digest = digest(&header_for_backends(&header, &files.header_key), &files.read_keyring()?);
+            let header = HeaderFile::read(&files.places.header())?.authentic(&key)?;
+            let digest = digest(&header_for_backends(&header, &key), &files.read_keyring()?);
             Ok(files.state.record_place(&name, &digest)?)
         });
         recorded.await.map_err(|error: crate::Error| self.local(&error))
@@ -138,15 +141,15 @@ impl Replica {
 
 impl Files {
     /// Takes over what another header has into the header's file; answers what is there then.
-    fn merge_header(&self, theirs: Option<&Header>) -> crate::Result<Header> {
+    fn merge_header(&self, theirs: Option<&Header>, key: &HeaderKey) -> crate::Result<Header> {
         let _lock = crate::init::lock(&self.places)?;
         let file = HeaderFile::read_durable(&self.places.header())?;
-        let ours = file.authentic(&self.header_key)?;
+        let ours = file.authentic(key)?;
         let Some(theirs) = theirs else { return Ok(ours) };
         let mut merged = ours.clone();
-        match merged.merge(theirs, &self.header_key) {
+        match merged.merge(theirs, key) {
             Ok(true) => {
-                file.write(&merged, &self.header_key)?;
+                file.write(&merged, key)?;
                 self.state.record_header(merged.sequence())?;
                 Ok(merged)
             }

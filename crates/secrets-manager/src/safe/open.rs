@@ -16,7 +16,7 @@ use crate::header::HeaderFile;
 use crate::init::{DEFAULT_TENANT, boot, log_config, random_bytes};
 use crate::locks::Locks;
 use crate::recorder::{Caller, Recorder};
-use crate::replica::{Files, KEYRING_LIMIT, Replica, digest, header_for_backends};
+use crate::replica::{Files, KEYRING_LIMIT, Replica, Shared, digest, header_for_backends};
 use crate::stack::{patient, stack};
 use crate::state::{State, Survey};
 use crate::tenant::Tenant;
@@ -67,13 +67,16 @@ pub(super) fn open(places: Places, options: Options, unlock: &Unlock) -> Result<
         boot,
     };
     let fingerprint = header.fingerprint(&root);
-    let header_key = root.header_key(&header.safe_id());
-    let ours = || digest(&header_for_backends(&header, &header_key), &sealed_keyring);
-    let settled = options.place == Place::Own || survey.agreed.is_some_and(|agreed| agreed == ours());
-    let files = Files { places: places.clone(), safe: header.safe_id(), header_key, tenant, state };
+    let files = Files { places: places.clone(), safe: header.safe_id(), tenant, state };
     let patient = patient(options.backend, options.deadline);
-    let control = (options.place == Place::Shared).then(|| Control::new(Arc::clone(&patient)));
-    let replica = Arc::new(Replica::new(place, control, Arc::new(files), settled));
+    let shared = (options.place == Place::Shared).then(|| Shared {
+        control: Control::new(Arc::clone(&patient)),
+        header_key: Arc::new(root.header_key(&header.safe_id())),
+    });
+    let settled = survey.agreed.zip(shared.as_ref()).is_some_and(|(agreed, shared)| {
+        agreed == digest(&header_for_backends(&header, &shared.header_key), &sealed_keyring)
+    });
+    let replica = Arc::new(Replica::new(place, shared, Arc::new(files), settled));
     let locks = Arc::new(Locks::new(places.locks(), options.lock_wait));
     let stack = stack(patient, Arc::clone(&replica), recorder, locks);
     Ok((Safe { stack: Arc::new(stack), replica, fingerprint, places }, survey.has_journal))
