@@ -63,7 +63,7 @@ pub(super) fn open(places: Places, options: Options, unlock: &Unlock) -> Result<
         boot,
     };
     let locks = Arc::new(Locks::new(places.locks(), options.lock_wait));
-    let stack = stack(options.backend, recorder, locks, options.deadline);
+    let stack = stack(options.backend, recorder, locks, options.deadline, options.sealing);
     Ok((Safe { stack: Arc::new(stack), places }, has_journal))
 }
 
