@@ -3,7 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use secrets_manager::{Caller, InitOptions, Initialised, Options, Places, Safe, SlotKind, Unlock};
+use secrets_backend::VersionId;
+use secrets_manager::{Caller, InitOptions, Initialised, Options, Places, Safe, Sealing, SlotKind, Unlock};
 
 use crate::args::Global;
 use crate::config::{self, Configuration};
@@ -218,11 +219,31 @@ impl Context {
         let backend = backends::in_force(&self.configuration, self.places().store())?;
         let mut options = Options::new(backend);
         options.environment = self.configuration.settings.environment().to_owned();
+        options.sealing = self.sealing();
         options.caller = self.caller();
         if let Some(seconds) = self.configuration.settings.lock_wait {
             options.lock_wait = Duration::from_secs(u32::from(seconds).into());
         }
         Ok(options)
+    }
+
+    /// Whether the backend in force is given sealed values or plain ones.
+    fn sealing(&self) -> Sealing {
+        let settings = &self.configuration.settings;
+        if settings.seals(settings.backend_name()) { Sealing::Sealed } else { Sealing::Plain }
+    }
+
+    /// The name of a version, as typed; it is not repeated, since it may be a value in the wrong place.
+    ///
+    /// # Errors
+    /// Exit 2 where values are sealed and it is no number.
+    pub fn version(&self, typed: &str) -> Result<VersionId, Failure> {
+        let version = VersionId::new(typed);
+        if self.sealing() == Sealing::Sealed && version.number().is_none() {
+            return Err(Failure::usage("the version of a sealed secret is a number")
+                .hint("`secrets history PATH` shows the versions"));
+        }
+        Ok(version)
     }
 
     fn no_safe(&self) -> Failure {
