@@ -63,7 +63,8 @@ pub trait SecretBackend: fmt::Debug + fmt::Display + Send + Sync + 'static {
     /// version alone, an old one is read without, never with another's.
     ///
     /// A stamp that is given comes back from `get`, maybe cut. A sealing backend makes its own, answers it in
-    /// [`Written::stamp`](crate::Written::stamp), and does not take the caller's.
+    /// [`Written::stamp`](crate::Written::stamp), and does not take the caller's. A wrapper for plain values, which
+    /// nobody stamps, is `Unsupported` for one and writes nothing.
     ///
     /// `AlreadyExists` and `Conflict` as [`PutMode`] says; `Unsupported` for a mode that the capabilities
     /// deny; `InvalidInput`, before anything is written, for what can never be stored.

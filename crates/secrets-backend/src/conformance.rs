@@ -91,6 +91,7 @@ pub struct Target {
     deadline: Duration,
     planted: Vec<String>,
     refused: Option<SecretPath>,
+    takes_stamps: bool,
     guards: Vec<Guard>,
 }
 
@@ -126,6 +127,7 @@ impl Target {
             deadline: Duration::from_secs(10),
             planted: vec![PLANTED.to_owned()],
             refused: None,
+            takes_stamps: true,
             guards: Vec::new(),
         }
     }
@@ -156,6 +158,13 @@ impl Target {
     #[must_use]
     pub fn with_refused_path(mut self, path: SecretPath) -> Self {
         self.refused = Some(path);
+        self
+    }
+
+    /// It is a wrapper for plain values, which refuses a stamp with `Unsupported`.
+    #[must_use]
+    pub const fn refusing_stamps(mut self) -> Self {
+        self.takes_stamps = false;
         self
     }
 

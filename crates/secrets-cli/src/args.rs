@@ -60,6 +60,9 @@ pub struct Global {
     /// With the backend vault: the token; others on this machine see it [env: VAULT_TOKEN]
     #[arg(long, global = true, value_name = "TOKEN")]
     pub token: Option<String>,
+    /// With the backend vault: values as other programs read and write them, not sealed
+    #[arg(long, global = true)]
+    pub no_seal: bool,
     /// The configuration file to use instead of the project's and the user's [env: SECRETS_CONFIG]
     #[arg(short, long, global = true, value_name = "FILE")]
     pub config: Option<PathBuf>,

@@ -56,6 +56,10 @@ pub fn named(name: &str, configuration: &Configuration, store: PathBuf) -> Resul
 /// Exit 3, naming the field.
 pub fn check(name: &str, backend: &Backend) -> Result<(), Failure> {
     match backend.kind.as_str() {
+        LOCAL if !backend.is_sealed() => {
+            Err(Failure::config(format!("`backends.{name}`: a local store never holds plain values"))
+                .hint("leave out `seal = false`; it is for backends that other programs read as well"))
+        }
         LOCAL => match backend.fields.keys().next() {
             Some(field) => {
                 Err(Failure::config(format!("`backends.{name}`: a local backend has no `{}`", shown(field))))
@@ -73,31 +77,64 @@ pub fn check(name: &str, backend: &Backend) -> Result<(), Failure> {
     }
 }
 
-/// Refuses two environments of which one could read what the other wrote: one place, and one prefix that starts with
-/// the other. On the local backend each has a table of its own.
+/// Refuses two environments of which one could read what the other wrote, and a backend of plain values that shares its
+/// place with one of sealed values, whether environments name them or not: one place, and one prefix that starts with
+/// the other. On the local backend each environment has a table of its own.
 ///
 /// # Errors
 /// Exit 3, naming both.
 pub fn check_overlap(settings: &Settings) -> Result<(), Failure> {
-    let placed: Vec<(&str, String)> = settings
+    let environments: Vec<Placed<'_>> = settings
         .environments
         .iter()
-        .filter_map(|(name, one)| {
-            let backend = settings.backends.get(one.primary.as_deref()?)?;
-            (backend.kind == HCVAULT).then(|| (name.as_str(), place(backend)))
-        })
+        .filter_map(|(name, one)| Placed::of(name, settings.backends.get(one.primary.as_deref()?)?))
         .collect();
-    for (at, (one, first)) in placed.iter().enumerate() {
-        for (other, second) in &placed[at + 1..] {
-            if first.starts_with(second.as_str()) || second.starts_with(first.as_str()) {
-                return Err(Failure::config(format!(
-                    "environments `{one}` and `{other}` share one place: each would see the other's secrets"
-                ))
-                .hint("give their backends prefixes of which none starts with the other"));
-            }
-        }
+    if let Some((one, other)) = overlapping(&environments, |_, _| true) {
+        return Err(Failure::config(format!(
+            "environments `{one}` and `{other}` share one place: each would see the other's secrets"
+        ))
+        .hint("give their backends prefixes of which none starts with the other"));
+    }
+    let backends: Vec<Placed<'_>> =
+        settings.backends.iter().filter_map(|(name, one)| Placed::of(name, one)).collect();
+    if let Some((one, other)) = overlapping(&backends, |one, other| one.is_sealed != other.is_sealed) {
+        return Err(Failure::config(format!(
+            "backends `{one}` and `{other}` share one place, and one of them has `seal = false`"
+        ))
+        .hint("keep plain values and sealed ones apart: another mount, or prefixes of which none starts with the other"));
     }
     Ok(())
+}
+
+/// A backend's place under the name of whoever uses it.
+struct Placed<'a> {
+    name: &'a str,
+    place: String,
+    is_sealed: bool,
+}
+
+impl<'a> Placed<'a> {
+    /// None for the local backend, where each environment has a table of its own.
+    fn of(name: &'a str, backend: &Backend) -> Option<Self> {
+        let is_remote = backend.kind == HCVAULT;
+        is_remote.then(|| Self { name, place: place(backend), is_sealed: backend.is_sealed() })
+    }
+}
+
+/// The first two that may not share a place and do.
+fn overlapping<'a>(
+    placed: &[Placed<'a>],
+    may_not: impl Fn(&Placed<'_>, &Placed<'_>) -> bool,
+) -> Option<(&'a str, &'a str)> {
+    let pairs =
+        placed.iter().enumerate().flat_map(|(at, one)| placed[at + 1..].iter().map(move |two| (one, two)));
+    let shares = |one: &Placed<'_>, two: &Placed<'_>| {
+        one.place.starts_with(&two.place) || two.place.starts_with(&one.place)
+    };
+    pairs
+        .filter(|(one, two)| may_not(one, two))
+        .find(|(one, two)| shares(one, two))
+        .map(|(one, two)| (one.name, two.name))
 }
 
 /// Address, namespace, mount, prefix, so that one place is one text; its end is the prefix.

@@ -1,7 +1,7 @@
 //! Exit codes: a stable contract with scripts.
 
 use secrets_backend::ErrorKind;
-use secrets_manager::{Error, FileError, ForeignPlace, LockError, Places, StateError};
+use secrets_manager::{Error, FileError, ForeignPlace, KeyringsDiffer, LockError, Places, StateError};
 
 use crate::failure::Failure;
 use crate::hints;
@@ -90,7 +90,10 @@ pub fn of(error: &Error, places: &Places) -> u8 {
 pub fn failure(error: Error, places: &Places) -> Failure {
     let code = of(&error, places);
     let hint = match &error {
-        Error::Backend(error) if is_foreign(error) => Some(hints::FOREIGN_PLACE),
+        Error::Backend(error) if is_caused_by::<ForeignPlace>(error) => Some(hints::FOREIGN_PLACE),
+        Error::Backend(error) if is_caused_by::<KeyringsDiffer>(error) => {
+            Some("`secrets key rotate` makes one of both")
+        }
         Error::Backend(error) => hints::of_kind(error.kind()),
         Error::Audit(_) | Error::ShortLog { .. } => hints::of_kind(ErrorKind::AuditUnavailable),
         Error::WrongSecret { .. } => Some("another key file (--key-file) or the recovery phrase"),
@@ -119,9 +122,8 @@ pub fn failure(error: Error, places: &Places) -> Failure {
     }
 }
 
-/// Whether a place was refused because it belongs to another safe.
-fn is_foreign(error: &secrets_backend::Error) -> bool {
-    std::error::Error::source(error).is_some_and(|source| source.is::<ForeignPlace>())
+fn is_caused_by<E: std::error::Error + 'static>(error: &secrets_backend::Error) -> bool {
+    std::error::Error::source(error).is_some_and(|source| source.is::<E>())
 }
 
 /// A file of the audit log that cannot be used means that nothing can be recorded; others are a matter of

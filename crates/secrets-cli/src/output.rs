@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 
-use secrets_backend::Timestamp;
+use secrets_backend::{Timestamp, VersionId};
 use serde_json::{Value, json};
 use zeroize::Zeroizing;
 
@@ -65,6 +65,12 @@ pub fn data(format: OutputFormat, fields: Value, table: impl FnOnce() -> Table) 
             bytes(text.as_bytes())
         }
     }
+}
+
+/// The name of a version: a number where it is one, else the backend's own text.
+#[must_use]
+pub fn version(id: &VersionId) -> Value {
+    id.number().map_or_else(|| id.as_str().into(), Value::from)
 }
 
 /// Rows for people, in aligned columns; no header where there are no rows.

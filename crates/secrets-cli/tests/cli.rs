@@ -35,6 +35,10 @@ mod leaks;
 mod memory;
 #[path = "cli/mounts.rs"]
 mod mounts;
+#[path = "cli/plain.rs"]
+mod plain;
+#[path = "cli/plain_settings.rs"]
+mod plain_settings;
 #[path = "cli/process_list.rs"]
 mod process_list;
 #[path = "cli/run.rs"]

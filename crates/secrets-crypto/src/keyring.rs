@@ -58,14 +58,14 @@ pub struct EpochInfo {
     pub created_ms: u64,
 }
 
-/// What another sealed form of a keyring brought, see [`Keyring::learn`].
+/// Two sealed forms of one keyring side by side, see [`Keyring::compare`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct Learned {
-    /// Whether this keyring changed.
-    pub is_news: bool,
-    /// Whether the other has everything that this one had before, and so may take its place.
-    pub has_all: bool,
+pub struct Compared {
+    /// Whether the first has every key of the second, in the same state or a later one, and can take its place.
+    pub first_has_all: bool,
+    /// The same the other way round.
+    pub second_has_all: bool,
 }
 
 /// What a key is still good for. States only move forward.
@@ -256,19 +256,29 @@ impl Keyring {
         merge::merge(self, other)
     }
 
-    /// Takes over the epochs of a later sealed form of this keyring, without the root key: by the tenant root keys
-    /// that it has. Says what that brought; `None` where the other is sealed under a tenant root key that this one
-    /// lacks, which only [`Keyring::open`] can open.
+    /// Takes over the epochs of another sealed form of this keyring, without the root key: by the tenant root keys
+    /// that it has. `false` where the other is sealed under one that this keyring lacks, which only
+    /// [`Keyring::open`] can open.
     ///
     /// # Errors
     /// As [`Keyring::open`] and [`Keyring::merge`]. Nothing is changed then.
-    pub fn learn(&mut self, bytes: &[u8]) -> Result<Option<Learned>> {
-        let Some((other, has_all)) = codec::open_known(bytes, self)? else { return Ok(None) };
-        let state =
-            |keyring: &Self| keyring.epochs().map(|epoch| (epoch.id, epoch.state)).collect::<Vec<_>>();
-        let before = state(self);
-        merge::merge(self, other)?;
-        Ok(Some(Learned { is_news: state(self) != before, has_all }))
+    pub fn learn(&mut self, bytes: &[u8]) -> Result<bool> {
+        let Some(other) = codec::open_known(bytes, self)? else { return Ok(false) };
+        merge::merge(self, other.keyring)?;
+        Ok(true)
+    }
+
+    /// Compares two sealed forms of this keyring, without the root key. `None` where one is sealed under a tenant
+    /// root key that this keyring lacks.
+    ///
+    /// # Errors
+    /// As [`Keyring::open`].
+    pub fn compare(&self, first: &[u8], second: &[u8]) -> Result<Option<Compared>> {
+        let both = codec::open_known(first, self)?.zip(codec::open_known(second, self)?);
+        Ok(both.map(|(first, second)| Compared {
+            first_has_all: first.has_all_of(&second),
+            second_has_all: second.has_all_of(&first),
+        }))
     }
 
     /// Whether it has this epoch, destroyed or not.

@@ -1,6 +1,8 @@
 //! The audit wrapper: nothing is read or written without a durable entry.
 
 mod bulk;
+mod layer;
+mod plain;
 mod recovery;
 
 use std::fmt;
@@ -10,33 +12,36 @@ use std::sync::Arc;
 use secrets_audit::Action;
 use secrets_backend::{
     Capabilities, Error, ErrorKind, NewSecret, Operation, Page, PageToken, PutMode, Result, Secret,
-    SecretBackend, SecretPath, VersionId, VersionMeta, Written, async_trait,
+    SecretBackend, SecretPath, Stamp, VersionId, VersionMeta, Written, async_trait,
 };
 
 use crate::blocking::blocking;
 use crate::locks::{Held, LockError, Locks};
-use crate::recorder::{Call, Recorder, written_stamp};
-use crate::seal::SealBackend;
+use crate::recorder::{Call, Recorder, Version};
+pub(crate) use layer::Layer;
 
 /// Records every call: a reading one by one entry, durable before its values are passed on; a writing one by
 /// two, of which the first is durable before anything is written.
-///
-/// It holds the sealing wrapper by its type, because a bulk write is one call here and many below.
 #[derive(Debug)]
 pub(crate) struct AuditBackend {
-    inner: SealBackend,
+    inner: Layer,
     recorder: Recorder,
     locks: Arc<Locks>,
 }
 
 impl AuditBackend {
-    pub(crate) const fn new(inner: SealBackend, recorder: Recorder, locks: Arc<Locks>) -> Self {
+    pub(crate) const fn new(inner: Layer, recorder: Recorder, locks: Arc<Locks>) -> Self {
         Self { inner, recorder, locks }
     }
 
     /// What lies below, for calls that make one entry of several steps.
-    pub(crate) const fn sealed(&self) -> &SealBackend {
+    pub(crate) const fn layer(&self) -> &Layer {
         &self.inner
+    }
+
+    /// The same as a backend.
+    pub(crate) fn below(&self) -> &dyn SecretBackend {
+        self.inner.backend()
     }
 
     pub(crate) const fn recorder(&self) -> &Recorder {
@@ -50,7 +55,7 @@ impl AuditBackend {
         path: &SecretPath,
         at: Option<&VersionId>,
     ) -> Result<Secret> {
-        let answer = self.inner.get(path, at).await;
+        let answer = self.below().get(path, at).await;
         self.passed_on(action, std::slice::from_ref(path), std::slice::from_ref(&answer)).await?;
         answer
     }
@@ -61,7 +66,7 @@ impl AuditBackend {
         action: Action,
         paths: &[SecretPath],
     ) -> Result<Vec<Result<Secret>>> {
-        let answers = self.inner.get_many(paths).await;
+        let answers = self.below().get_many(paths).await;
         self.passed_on(action, paths, &answers).await?;
         Ok(answers)
     }
@@ -73,15 +78,17 @@ impl AuditBackend {
         paths: &[SecretPath],
         answers: &[Result<Secret>],
     ) -> Result<()> {
-        let objects = paths.iter().zip(answers).map(|(path, answer)| self.recorder.answered(path, answer));
+        let objects = paths.iter().zip(answers).map(|(path, answer)| {
+            self.recorder
+                .object(path, answer.as_ref().map(|secret| self.read_version(secret)).unwrap_or_default())
+        });
         let failure = answers.iter().find_map(|answer| answer.as_ref().err());
         self.recorder.read(self.recorder.call(action)?, paths, objects.collect(), failure).await
     }
 
     /// The entry of a call that reads names or numbers, no values.
     async fn looked_up<T>(&self, action: Action, paths: &[SecretPath], answer: &Result<T>) -> Result<()> {
-        let missing = Err(self.error(ErrorKind::NotFound, Operation::Get));
-        let objects = paths.iter().map(|path| self.recorder.answered(path, &missing)).collect();
+        let objects = paths.iter().map(|path| self.recorder.object(path, Version::default())).collect();
         self.recorder.read(self.recorder.call(action)?, paths, objects, answer.as_ref().err()).await
     }
 
@@ -97,8 +104,8 @@ impl AuditBackend {
         self.note(&mut held, call, path)?;
         self.recorder.intent(call, paths).await?;
         let answer = write.await;
-        let stamp = written_stamp(&answer);
-        let recorded = self.recorder.outcome(call, paths, &[stamp], answer.as_ref().err()).await;
+        let version = answer.as_ref().map(|written| self.written_version(written)).unwrap_or_default();
+        let recorded = self.recorder.outcome(call, paths, &[version], answer.as_ref().err()).await;
         if let Err(error) = held.clear() {
             tracing::warn!(%error, "a lock's note stays; the next write to this secret will record this one again");
         }
@@ -117,7 +124,7 @@ impl AuditBackend {
         secret: &NewSecret,
         mode: &PutMode,
     ) -> Result<Written> {
-        self.write(action, path, self.inner.put(path, secret, mode)).await
+        self.write(action, path, self.below().put(path, secret, mode)).await
     }
 
     /// One page of names, tombstones included where asked for.
@@ -134,7 +141,7 @@ impl AuditBackend {
             let page = if with_deleted {
                 self.inner.list_with_deleted(prefix, token.as_ref()).await?
             } else {
-                self.inner.list(prefix, token.as_ref()).await?
+                self.below().list(prefix, token.as_ref()).await?
             };
             all.items.extend(page.items);
             match page.next {
@@ -147,6 +154,36 @@ impl AuditBackend {
                 next => token = next,
             }
         }
+    }
+
+    /// What an entry says of a version that was read.
+    fn read_version(&self, secret: &Secret) -> Version {
+        self.version(secret.stamp.as_ref(), Some(&secret.version))
+    }
+
+    /// What an entry says of a version that was written.
+    fn written_version(&self, written: &Written) -> Version {
+        self.version(written.stamp.as_ref(), written.version.as_ref())
+    }
+
+    /// A backend without versions names them by what they hold: such a name is in no entry.
+    fn version(&self, stamp: Option<&Stamp>, id: Option<&VersionId>) -> Version {
+        match stamp {
+            Some(stamp) => Version::of(stamp),
+            None => id.filter(|_| self.capabilities().versions).map(Version::native).unwrap_or_default(),
+        }
+    }
+
+    /// The versions of a secret, for a caller who wants old ones too.
+    pub(crate) async fn history(&self, path: &SecretPath) -> Result<Vec<VersionMeta>> {
+        let mut answer = self.below().versions(path).await;
+        // Only now: some backends know what they can do once the service has answered.
+        if answer.is_ok() && !self.capabilities().versions {
+            let error = self.error(ErrorKind::Unsupported, Operation::Versions).with_path(path);
+            answer = Err(error.with_detail("this backend keeps no old versions"));
+        }
+        self.looked_up(Action::SecretHistory, std::slice::from_ref(path), &answer).await?;
+        answer
     }
 
     async fn hold(&self, paths: &[SecretPath]) -> Result<Held> {
@@ -163,7 +200,7 @@ impl AuditBackend {
     }
 
     fn error(&self, kind: ErrorKind, operation: Operation) -> Error {
-        Error::new(kind, operation, self.inner.to_string())
+        Error::new(kind, operation, self.below().to_string())
     }
 
     fn note(&self, held: &mut Held, call: Call, path: &SecretPath) -> Result<()> {
@@ -175,11 +212,11 @@ impl AuditBackend {
 #[async_trait]
 impl SecretBackend for AuditBackend {
     fn capabilities(&self) -> Capabilities {
-        self.inner.capabilities()
+        self.below().capabilities()
     }
 
     async fn check(&self) -> Result<()> {
-        self.inner.check().await
+        self.below().check().await
     }
 
     async fn get(&self, path: &SecretPath, at: Option<&VersionId>) -> Result<Secret> {
@@ -201,25 +238,25 @@ impl SecretBackend for AuditBackend {
     }
 
     async fn delete(&self, path: &SecretPath) -> Result<Written> {
-        self.write(Action::SecretDelete, path, self.inner.delete(path)).await
+        self.write(Action::SecretDelete, path, self.below().delete(path)).await
     }
 
     async fn undelete(&self, path: &SecretPath) -> Result<Written> {
-        self.write(Action::SecretUndelete, path, self.inner.undelete(path)).await
+        self.write(Action::SecretUndelete, path, self.below().undelete(path)).await
     }
 
     async fn purge(&self, path: &SecretPath) -> Result<Written> {
-        self.write(Action::SecretPurge, path, self.inner.purge(path)).await
+        self.write(Action::SecretPurge, path, self.below().purge(path)).await
     }
 
     async fn versions(&self, path: &SecretPath) -> Result<Vec<VersionMeta>> {
-        let answer = self.inner.versions(path).await;
+        let answer = self.below().versions(path).await;
         self.looked_up(Action::SecretHistory, std::slice::from_ref(path), &answer).await?;
         answer
     }
 
     async fn list(&self, prefix: Option<&SecretPath>, page: Option<&PageToken>) -> Result<Page> {
-        let answer = self.inner.list(prefix, page).await;
+        let answer = self.below().list(prefix, page).await;
         self.looked_up(Action::SecretList, prefix.map_or(&[], std::slice::from_ref), &answer).await?;
         answer
     }
@@ -227,6 +264,6 @@ impl SecretBackend for AuditBackend {
 
 impl fmt::Display for AuditBackend {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "audited {}", self.inner)
+        write!(f, "audited {}", self.below())
     }
 }

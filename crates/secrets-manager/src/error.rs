@@ -21,6 +21,16 @@ pub struct ForeignPlace {
     pub safe: SafeId,
 }
 
+/// The keyring at a backend and this installation's each have keys that the other lacks: the source of an
+/// `InvalidInput` of a write there. [`Safe::rotate_epoch`](crate::Safe::rotate_epoch) makes one of both.
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("the keyring at {place} and the one here each have keys that the other lacks")]
+#[non_exhaustive]
+pub struct KeyringsDiffer {
+    /// The backend.
+    pub place: String,
+}
+
 /// A failed operation on a safe, by what the caller can do about it.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]

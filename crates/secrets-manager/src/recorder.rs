@@ -5,7 +5,7 @@ use std::sync::Arc;
 use getrandom::SysRng;
 use rand_core::TryRng;
 use secrets_audit::{Action, AuditLog, Durability, NewEntry, ObjectRef, OpId, Outcome, Token};
-use secrets_backend::{Error, ErrorKind, Operation, Result, Secret, SecretPath, Stamp, Timestamp, Written};
+use secrets_backend::{Error, ErrorKind, Operation, Result, SecretPath, Stamp, Timestamp, VersionId};
 use serde::Serialize;
 
 use crate::blocking::blocking;
@@ -61,6 +61,25 @@ pub(crate) struct Call {
     pub(crate) action: Action,
 }
 
+/// Which version of a secret an entry is about; by default none that is known.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Version {
+    number: u64,
+    content_id: Option<[u8; 32]>,
+}
+
+impl Version {
+    /// A sealed version: its logical number, and its content, which is ciphertext.
+    pub(crate) fn of(stamp: &Stamp) -> Self {
+        Self { number: stamp.version, content_id: stamp.content_id.as_bytes().try_into().ok() }
+    }
+
+    /// A version of plain values: the backend's own number, where it is one. A value is never hashed into the log.
+    pub(crate) fn native(id: &VersionId) -> Self {
+        Self { number: id.number().unwrap_or_default(), content_id: None }
+    }
+}
+
 impl Recorder {
     /// A call of its own id.
     pub(crate) fn call(&self, action: Action) -> Result<Call> {
@@ -85,9 +104,8 @@ impl Recorder {
 
     /// The first entry of a writing call. Durable when it returns.
     pub(crate) async fn intent(&self, call: Call, paths: &[SecretPath]) -> Result<()> {
-        let objects = self.tenant.objects(paths).into_iter().map(|id| object_ref(*id.as_bytes(), None));
-        self.append(self.entry(call, paths, objects.collect(), Outcome::Intent, None)?, Durability::Synced)
-            .await
+        let objects = paths.iter().map(|path| self.object(path, Version::default())).collect();
+        self.append(self.entry(call, paths, objects, Outcome::Intent, None)?, Durability::Synced).await
     }
 
     /// The second entry of a writing call. The write is durable by itself, so this needs no wait of its own.
@@ -95,11 +113,11 @@ impl Recorder {
         &self,
         call: Call,
         paths: &[SecretPath],
-        stamps: &[Option<Stamp>],
+        versions: &[Version],
         failure: Option<&Error>,
     ) -> Result<()> {
         let (outcome, code) = ending(failure);
-        self.end(call, paths, stamps, outcome, code).await
+        self.end(call, paths, versions, outcome, code).await
     }
 
     /// Ends a call that a killed process left open.
@@ -107,20 +125,19 @@ impl Recorder {
         &self,
         call: Call,
         paths: &[SecretPath],
-        stamps: &[Option<Stamp>],
+        versions: &[Version],
         outcome: Outcome,
         code: Option<&'static str>,
     ) -> Result<()> {
-        let ids = self.tenant.objects(paths);
-        let objects = ids.iter().zip(stamps).map(|(id, stamp)| object_ref(*id.as_bytes(), stamp.as_ref()));
+        let objects = paths.iter().zip(versions).map(|(path, version)| self.object(path, *version));
         let entry = self.entry(call, &[], objects.collect(), outcome, code)?;
         self.append(entry, Durability::Deferred).await
     }
 
-    /// What an entry says of one answer.
-    pub(crate) fn answered(&self, path: &SecretPath, answer: &Result<Secret>) -> ObjectRef {
-        let stamp = answer.as_ref().ok().and_then(|secret| secret.stamp.as_ref());
-        object_ref(*self.tenant.object(path).as_bytes(), stamp)
+    /// What an entry says of one secret.
+    pub(crate) fn object(&self, path: &SecretPath, version: Version) -> ObjectRef {
+        let Version { number, content_id } = version;
+        ObjectRef { object: *self.tenant.object(path).as_bytes(), version: number, content_id }
     }
 
     fn entry(
@@ -157,19 +174,6 @@ impl Recorder {
         let appended = appended.map_err(|error| unavailable(error.to_string()).with_source(error))?;
         self.state.note_audit_size(appended.size);
         Ok(())
-    }
-}
-
-/// What a write says of itself.
-pub(crate) fn written_stamp(answer: &Result<Written>) -> Option<Stamp> {
-    answer.as_ref().ok().and_then(|written| written.stamp.clone())
-}
-
-fn object_ref(object: [u8; 16], stamp: Option<&Stamp>) -> ObjectRef {
-    ObjectRef {
-        object,
-        version: stamp.map_or(0, |stamp| stamp.version),
-        content_id: stamp.and_then(|stamp| stamp.content_id.as_bytes().try_into().ok()),
     }
 }
 

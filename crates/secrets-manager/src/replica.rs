@@ -5,6 +5,7 @@ mod settle;
 
 use std::collections::HashMap;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -13,7 +14,6 @@ use secrets_crypto::envelope::Envelope;
 use secrets_crypto::header::Header;
 use secrets_crypto::{HeaderKey, SafeId};
 use sha2::{Digest, Sha256};
-use tokio::sync::OnceCell;
 
 use crate::blocking::blocking;
 use crate::control::{Control, Object};
@@ -33,7 +33,8 @@ pub(crate) struct Replica {
     pub(crate) shared: Option<Shared>,
     files: Arc<Files>,
     /// What was agreed on with the backend, by this process or an earlier one.
-    settled: OnceCell<()>,
+    settled: AtomicBool,
+    settling: tokio::sync::Mutex<()>,
     /// Epochs that were asked for in vain, and when.
     asked: Mutex<HashMap<u32, Instant>>,
 }
@@ -61,7 +62,8 @@ impl Replica {
             name,
             shared,
             files,
-            settled: OnceCell::new_with(settled.then_some(())),
+            settled: AtomicBool::new(settled),
+            settling: tokio::sync::Mutex::default(),
             asked: Mutex::default(),
         }
     }
@@ -76,31 +78,31 @@ impl Replica {
 
     /// Before something is read: refuses a place of another safe. One that is empty is looked at again.
     pub(crate) async fn readable(&self) -> Result<()> {
-        let Some(shared) = self.unsettled() else { return Ok(()) };
-        let settle = || async {
-            match self.settle(shared, Purpose::Read).await {
-                Ok(true) => Ok(()),
-                Ok(false) => Err(None),
-                Err(error) => Err(Some(error)),
-            }
-        };
-        match self.settled.get_or_try_init(settle).await {
-            Ok(()) | Err(None) => Ok(()),
-            Err(Some(error)) => Err(error),
-        }
+        self.agreed(Purpose::Read).await
     }
 
     /// Before something is written: the place is this safe's, or becomes so.
     pub(crate) async fn writable(&self) -> Result<()> {
-        let Some(shared) = self.unsettled() else { return Ok(()) };
-        self.settled
-            .get_or_try_init(|| async { self.settle(shared, Purpose::Write).await.map(drop) })
-            .await?;
+        self.agreed(Purpose::Write).await
+    }
+
+    /// Before the key is rotated: the place is this safe's, or becomes so.
+    pub(crate) async fn rotatable(&self) -> Result<()> {
+        self.agreed(Purpose::Rotate).await
+    }
+
+    /// One of many callers settles with the backend, and the others wait for that.
+    async fn agreed(&self, purpose: Purpose) -> Result<()> {
+        let Some(shared) = self.shared.as_ref().filter(|_| !self.is_settled()) else { return Ok(()) };
+        let _one = self.settling.lock().await;
+        if !self.is_settled() && self.settle(shared, purpose).await? {
+            self.settled.store(true, Ordering::Release);
+        }
         Ok(())
     }
 
-    fn unsettled(&self) -> Option<&Shared> {
-        self.shared.as_ref().filter(|_| !self.settled.initialized())
+    fn is_settled(&self) -> bool {
+        self.settled.load(Ordering::Acquire)
     }
 
     /// After the header or a keyring was changed here: brings them to the backend.
@@ -131,11 +133,15 @@ impl Replica {
         let read = blocking(move || files.learn_own()).await;
         read.map_err(|error| self.local(&error))?;
         let is_known = |epoch: &u32| self.files.tenant.keyring().has_epoch(*epoch);
+        if unknown.iter().any(is_known) && self.shared.is_some() {
+            // Another process rotated, maybe without this backend: it has to have that before the next write.
+            self.settled.store(false, Ordering::Release);
+        }
         if let Some(shared) = self.shared.as_ref().filter(|_| !unknown.iter().all(is_known))
             && let Some(stored) = shared.control.read(Object::Keyring(self.files.tenant.id())).await?
         {
             self.take_over(stored.bytes.expose().to_vec()).await?;
-            if self.settled.initialized() {
+            if self.is_settled() {
                 self.record(shared).await?;
             }
         }
@@ -208,7 +214,10 @@ impl std::fmt::Debug for Replica {
 enum Purpose {
     /// Nothing is written into a place that is empty, and nothing is insisted on.
     Read,
+    /// Both sides must have the same keys.
     Write,
+    /// They get the same keys next.
+    Rotate,
 }
 
 /// The largest keyring file, in bytes.

@@ -37,7 +37,7 @@ impl Safe {
     /// [`Error::NotShareable`]; [`Error::Backend`]; [`Error::Keyring`] where it is full; [`Error::Stored`]; those of
     /// unlocking and of the audit log. Nothing is sealed under a new key then.
     pub async fn rotate_epoch(&self, unlock: Unlock) -> Result<Rotated> {
-        self.replica.writable().await?;
+        self.replica.rotatable().await?;
         let recorder = self.stack.recorder();
         let call = recorder.call(Action::KeyRotate)?;
         recorder.intent(call, &[]).await?;

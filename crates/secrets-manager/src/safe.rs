@@ -2,6 +2,7 @@
 
 mod combined;
 mod open;
+mod sealing;
 mod views;
 
 use std::sync::Arc;
@@ -23,6 +24,7 @@ use crate::replica::Replica;
 use crate::slots::Slots;
 use crate::unlock::Unlock;
 use crate::{Places, Result};
+pub use sealing::Sealing;
 pub use views::{Description, Summary};
 
 /// Who else can use a backend.
@@ -42,10 +44,12 @@ pub enum Place {
 pub struct Options {
     /// The backend that keeps the secrets.
     pub backend: Arc<dyn SecretBackend>,
-    /// Who else can use the backend; [`Place::Shared`].
+    /// Who else can use the backend; [`Place::Shared`]. Of plain values a backend keeps nothing of the safe.
     pub place: Place,
     /// The environment: sealed into every secret, so that staging and production cannot be swapped.
     pub environment: String,
+    /// Whether the backend is given sealed values or plain ones.
+    pub sealing: Sealing,
     /// Who asks.
     pub caller: Caller,
     /// The AEAD suite of what is written; the faster one on this machine.
@@ -64,6 +68,7 @@ impl Options {
             backend,
             place: Place::Shared,
             environment: "default".to_owned(),
+            sealing: Sealing::Sealed,
             caller: Caller::default(),
             suite: Suite::detect(),
             deadline: Duration::from_secs(15),
@@ -110,13 +115,15 @@ impl Safe {
         Ok(safe)
     }
 
-    /// The current version of a secret, or version `at`.
+    /// The current version of a secret, or version `at`: a number where values are sealed, else the backend's
+    /// own name of it.
     ///
     /// # Errors
+    /// [`InvalidInput`](crate::Error::InvalidInput) for a version that names none;
     /// [`Backend`](crate::Error::Backend), by its kind.
-    pub async fn get(&self, path: &SecretPath, at: Option<u64>) -> Result<Secret> {
-        let at = at.map(VersionId::from_number);
-        Ok(self.stack.read(Action::SecretRead, path, at.as_ref()).await?)
+    pub async fn get(&self, path: &SecretPath, at: Option<&VersionId>) -> Result<Secret> {
+        at.map_or(Ok(()), |at| self.check_version(at))?;
+        Ok(self.stack.read(Action::SecretRead, path, at).await?)
     }
 
     /// The current versions of many secrets, one answer per path, in their order: one audit entry and one
@@ -145,8 +152,9 @@ impl Safe {
     ///
     /// # Errors
     /// [`Backend`](crate::Error::Backend): `AlreadyExists` and `Conflict` as [`PutMode`] says, `InvalidInput`
-    /// for a value over the limit.
+    /// for a value over the limit. [`InvalidInput`](crate::Error::InvalidInput) for a version that names none.
     pub async fn put(&self, path: &SecretPath, secret: &NewSecret, mode: &PutMode) -> Result<Written> {
+        self.check_mode(mode)?;
         Ok(self.stack.put_as(Action::SecretWrite, path, secret, mode).await?)
     }
 
@@ -155,10 +163,13 @@ impl Safe {
     /// All are checked and sealed before the first is written. A process that is killed half-way leaves a
     /// journal, which the next opening of the safe carries to its end.
     ///
+    /// Plain values have no journal: all are checked, then written in their order up to the first that fails.
+    ///
     /// # Errors
     /// [`Backend`](crate::Error::Backend). Of kind `InvalidInput`, `AlreadyExists` or `Conflict`, nothing was
     /// written unless another installation wrote at the same moment; of kind `Unavailable` or `TimedOut`,
-    /// what is missing follows when the safe is next opened.
+    /// what is missing follows when the safe is next opened. Of plain values the error names the first that
+    /// failed, and says how many were written before it.
     pub async fn put_many(&self, secrets: &[(SecretPath, NewSecret)], mode: &PutMode) -> Result<()> {
         self.stack.put_many(Action::SecretImport, secrets, mode).await?;
         Ok(())
@@ -167,7 +178,8 @@ impl Safe {
     /// The secrets at and below `prefix`, by path; deleted ones too, where asked for.
     ///
     /// # Errors
-    /// [`Backend`](crate::Error::Backend), by its kind.
+    /// [`Backend`](crate::Error::Backend), by its kind: `Unsupported` for deleted secrets on a backend of plain
+    /// values that could bring them back, since it does not list them.
     pub async fn list(&self, prefix: Option<&SecretPath>, scope: ListScope) -> Result<Vec<Summary>> {
         let page = self.stack.list_all(prefix, scope == ListScope::WithDeleted).await?;
         let mut all: Vec<Summary> = page.items.into_iter().map(Summary::from).collect();
@@ -178,21 +190,22 @@ impl Safe {
     /// The versions of a secret, oldest first.
     ///
     /// # Errors
-    /// [`Backend`](crate::Error::Backend), by its kind.
+    /// [`Backend`](crate::Error::Backend), by its kind: `Unsupported` on a backend that keeps no old versions.
     pub async fn history(&self, path: &SecretPath) -> Result<Vec<VersionMeta>> {
-        Ok(self.stack.versions(path).await?)
+        Ok(self.stack.history(path).await?)
     }
 
     /// Writes the value and metadata of an old version as a new one.
     ///
     /// # Errors
     /// [`Backend`](crate::Error::Backend): `NotFound` where there is no such version.
-    pub async fn rollback(&self, path: &SecretPath, to: u64) -> Result<Written> {
-        let at = VersionId::from_number(to);
+    /// [`InvalidInput`](crate::Error::InvalidInput) for a version that names none.
+    pub async fn rollback(&self, path: &SecretPath, to: &VersionId) -> Result<Written> {
+        self.check_version(to)?;
         let write = async {
-            let old = self.stack.sealed().get(path, Some(&at)).await?;
+            let old = self.stack.below().get(path, Some(to)).await?;
             let new = NewSecret::new(old.value).with_metadata(old.metadata);
-            self.stack.sealed().put(path, &new, &PutMode::Upsert).await
+            self.stack.below().put(path, &new, &PutMode::Upsert).await
         };
         Ok(self.stack.write(Action::SecretRollback, path, write).await?)
     }
@@ -250,19 +263,19 @@ impl Safe {
         path: &SecretPath,
         change: impl Fn(&mut Metadata) + Send + Sync,
     ) -> Result<Written> {
-        let sealed = self.stack.sealed();
+        let below = self.stack.below();
         let write = async {
             for _ in 0..ATTEMPTS {
-                let secret = sealed.get(path, None).await?;
+                let secret = below.get(path, None).await?;
                 let mut metadata = secret.metadata;
                 change(&mut metadata);
                 let new = NewSecret::new(secret.value).with_metadata(metadata);
-                match sealed.put(path, &new, &PutMode::Replace(secret.version)).await {
+                match below.put(path, &new, &PutMode::Replace(secret.version)).await {
                     Err(error) if error.kind() == ErrorKind::Conflict => {}
                     answer => return answer,
                 }
             }
-            let busy = secrets_backend::Error::new(ErrorKind::Conflict, Operation::Put, sealed.to_string());
+            let busy = secrets_backend::Error::new(ErrorKind::Conflict, Operation::Put, below.to_string());
             Err(busy.with_path(path))
         };
         Ok(self.stack.write(Action::SecretTag, path, write).await?)

@@ -6,10 +6,12 @@ use std::time::Duration;
 use secrets_backend::{RetryBackend, RetryConfig, SecretBackend, TimeoutBackend};
 use secrets_multicloud::FailoverBackend;
 
-use crate::audited::AuditBackend;
+use crate::audited::{AuditBackend, Layer};
 use crate::locks::Locks;
+use crate::plain::PlainBackend;
 use crate::recorder::Recorder;
 use crate::replica::{Replica, ReplicaBackend};
+use crate::safe::Sealing;
 use crate::seal::SealBackend;
 use crate::verify::verify_function;
 
@@ -17,17 +19,29 @@ use crate::verify::verify_function;
 ///
 /// audit → seal (with the tenant's keys) → failover (with the verify function) → replica (this safe's place)
 /// → [`patient`]
+///
+/// Of an environment of plain values:
+///
+/// audit → plain → [`patient`]
 pub(crate) fn stack(
     patient: Arc<dyn SecretBackend>,
     replica: Arc<Replica>,
     recorder: Recorder,
     locks: Arc<Locks>,
+    sealing: Sealing,
 ) -> AuditBackend {
     let (tenant, state) = (Arc::clone(&recorder.tenant), Arc::clone(&recorder.state));
     let name = replica.name().to_owned();
-    let verify = verify_function(Arc::clone(&tenant), Arc::clone(&state), name.clone());
-    let failover = FailoverBackend::new(name, Arc::new(ReplicaBackend::new(patient, replica)), verify);
-    AuditBackend::new(SealBackend::new(Arc::new(failover), tenant, state), recorder, locks)
+    let layer = match sealing {
+        Sealing::Plain => Layer::Plain(PlainBackend::new(name, patient)),
+        Sealing::Sealed => {
+            let verify = verify_function(Arc::clone(&tenant), Arc::clone(&state), name.clone());
+            let failover =
+                FailoverBackend::new(name, Arc::new(ReplicaBackend::new(patient, replica)), verify);
+            Layer::Sealed(SealBackend::new(Arc::new(failover), tenant, state))
+        }
+    };
+    AuditBackend::new(layer, recorder, locks)
 }
 
 /// A backend that is tried again where that can help, within a deadline: retry → timeout → backend.

@@ -5,7 +5,7 @@ use std::sync::{PoisonError, RwLock, RwLockReadGuard};
 use getrandom::SysRng;
 use secrets_backend::{ContentId, Metadata, SecretBytes, SecretPath, Stamp, StampKind, Timestamp};
 use secrets_crypto::envelope::{self, Envelope, Expected, Kind, NewEnvelope};
-use secrets_crypto::keyring::{Keyring, Learned};
+use secrets_crypto::keyring::Keyring;
 use secrets_crypto::{InstallationId, ObjectId, TenantId};
 use zeroize::Zeroizing;
 
@@ -85,7 +85,7 @@ impl Tenant {
     }
 
     /// Takes over the epochs of another sealed form of the keyring; see [`Keyring::learn`].
-    pub(crate) fn learn(&self, bytes: &[u8]) -> secrets_crypto::Result<Option<Learned>> {
+    pub(crate) fn learn(&self, bytes: &[u8]) -> secrets_crypto::Result<bool> {
         self.keyring.write().unwrap_or_else(PoisonError::into_inner).learn(bytes)
     }
 

@@ -19,4 +19,4 @@ pub use fault_proxy::{Fault, FaultProxy};
 pub use kubernetes::TokenReviews;
 pub use responder::{Answer, Body, Request, Responder};
 pub use servers::{Directory, Product, Server, Sts, openbao, skip, slapd, sts, vault};
-pub use stack::sealed;
+pub use stack::{plain, sealed};

@@ -170,3 +170,27 @@ async fn one_denied_path_leaves_the_rest_of_a_batch() {
     });
     case.run(target.with_refused_path("refused".parse().unwrap())).await.unwrap();
 }
+
+/// A fresh mount under the production stack of plain values.
+async fn plain_stack(server: Option<Server>, engine: Engine) -> Target {
+    let Some(admin) = Admin::of(server) else { return no_server() };
+    let mount = admin.mount(engine).await;
+    let backend = HcVaultBackend::new(small(admin.config(&mount))).unwrap();
+    let (stack, guard) = secrets_testkit::plain(Arc::new(backend)).await;
+    Target::new(stack).with_page_size(3).refusing_stamps().keeping(guard).keeping(admin)
+}
+
+mod openbao_kv2_plain {
+    use super::*;
+    secrets_backend::conformance_tests! { target: plain_stack(openbao(), Engine::Kv2).await }
+}
+
+mod openbao_kv1_plain {
+    use super::*;
+    secrets_backend::conformance_tests! { target: plain_stack(openbao(), Engine::Kv1).await }
+}
+
+mod vault_kv2_plain {
+    use super::*;
+    secrets_backend::conformance_tests! { target: plain_stack(vault(), Engine::Kv2).await }
+}

@@ -88,9 +88,15 @@ pub async fn metadata_belongs_to_its_version(scratch: &Scratch) -> Outcome {
 }
 
 /// A stamp comes back with the secret, maybe cut; where listings and histories show stamps, it is the same one.
-/// A backend that seals makes its own, one for each version.
+/// A backend that seals makes its own, one for each version; a wrapper for plain values refuses it and writes nothing.
 pub async fn a_stamp_reads_back(scratch: &Scratch) -> Outcome {
     let path = scratch.path("stamped")?;
+    if !scratch.takes_stamps() {
+        let secret = NewSecret::new("sealed").with_stamp(given_stamp(1));
+        let answer = scratch.backend().put(&path, &secret, &PutMode::Upsert).await;
+        ensure_kind(&answer, ErrorKind::Unsupported, "put with a stamp")?;
+        return ensure_kind(&scratch.get(&path).await, ErrorKind::NotFound, "get after a refused put");
+    }
     let mut stamps = Vec::new();
     for version in 1..=2 {
         let written = scratch.put(&path, b"plain").await?;

@@ -51,6 +51,10 @@ impl Scratch {
         self.target.refused.as_ref()
     }
 
+    pub(super) const fn takes_stamps(&self) -> bool {
+        self.target.takes_stamps
+    }
+
     /// The prefix of all its paths.
     pub(super) const fn root(&self) -> &SecretPath {
         &self.root

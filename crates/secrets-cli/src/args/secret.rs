@@ -23,8 +23,8 @@ pub struct SetArgs {
     #[arg(long)]
     pub raw: bool,
     /// Only where this is the current version
-    #[arg(long, value_name = "N", conflicts_with = "create")]
-    pub if_version: Option<u64>,
+    #[arg(long, value_name = "VERSION", conflicts_with = "create")]
+    pub if_version: Option<String>,
     /// Only where there is none yet
     #[arg(long)]
     pub create: bool,
@@ -68,8 +68,11 @@ pub struct GetArgs {
     /// The secret
     pub path: OsString,
     /// This version instead of the current one
-    #[arg(long, value_name = "N")]
-    pub version: Option<u64>,
+    #[arg(long, value_name = "VERSION")]
+    pub version: Option<String>,
+    /// One field of a value that is a JSON object, such as a secret of several fields on HashiCorp Vault
+    #[arg(long, value_name = "NAME")]
+    pub field: Option<String>,
     /// How to print; `table` is the bare value.
     #[command(flatten)]
     pub output: OutputArgs,
@@ -128,7 +131,7 @@ pub struct RollbackArgs {
     /// The secret
     pub path: OsString,
     /// The version whose value to write again
-    pub version: u64,
+    pub version: String,
 }
 
 /// `describe`.

@@ -43,14 +43,16 @@ fn list(context: &Context, args: OutputArgs) -> Result<u8, Failure> {
                 "place": one.backend.to_string(),
                 "environments": environments,
                 "in_force": *name == settings.backend_name(),
+                "sealed": settings.seals(name),
             })
         })
         .collect();
     output::data(args.chosen(), json!({ "backends": fields }), || {
-        let mut table = Table::new(&["NAME", "TYPE", "PLACE", "ENVIRONMENTS"]);
+        let mut table = Table::new(&["NAME", "TYPE", "SEALED", "PLACE", "ENVIRONMENTS"]);
         for (name, one, environments) in &rows {
             let mark = if *name == settings.backend_name() { " *" } else { "" };
-            let cells = [format!("{name}{mark}"), one.kind.clone(), one.backend.to_string()];
+            let sealed = yes(settings.seals(name));
+            let cells = [format!("{name}{mark}"), one.kind.clone(), sealed, one.backend.to_string()];
             table.row(cells.into_iter().chain([environments.join(", ")]));
         }
         table
@@ -67,6 +69,7 @@ fn describe(context: &Context, name: Option<&str>, args: OutputArgs) -> Result<u
         "name": name,
         "type": one.kind,
         "place": one.backend.to_string(),
+        "sealed": settings.seals(name),
         "capabilities": {
             "atomic_create": can.atomic_create,
             "atomic_replace": can.atomic_replace,
@@ -79,11 +82,11 @@ fn describe(context: &Context, name: Option<&str>, args: OutputArgs) -> Result<u
     });
     output::data(args.chosen(), fields, || {
         let mut table = Table::plain();
-        let yes = |can: bool| if can { "yes" } else { "no" }.to_owned();
         for (what, value) in [
             ("name", name.to_owned()),
             ("type", one.kind.clone()),
             ("place", one.backend.to_string()),
+            ("sealed", yes(settings.seals(name))),
             ("atomic create", yes(can.atomic_create)),
             ("atomic replace", yes(can.atomic_replace)),
             ("versions", yes(can.versions)),
@@ -108,6 +111,7 @@ pub(super) async fn health(context: &Context, args: OutputArgs) -> Result<u8, Fa
     let settings = &context.configuration.settings;
     let name = settings.backend_name();
     let one = backends::named(name, &context.configuration, context.places().store())?;
+    let sealed = settings.seals(name);
     let started = Instant::now();
     let answer = one.backend.check().await;
     let latency = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
@@ -116,7 +120,13 @@ pub(super) async fn health(context: &Context, args: OutputArgs) -> Result<u8, Fa
         Err(error) => (error.kind().to_string(), Some(error.to_string())),
     };
     let mut replicas = Map::new();
-    let replica = json!({ "backend": name, "state": state, "latency_ms": latency, "problem": problem });
+    let replica = json!({
+        "backend": name,
+        "sealed": sealed,
+        "state": state,
+        "latency_ms": latency,
+        "problem": problem,
+    });
     replicas.insert("primary".to_owned(), replica);
     let fields = json!({
         "environment": settings.environment(),
@@ -124,8 +134,9 @@ pub(super) async fn health(context: &Context, args: OutputArgs) -> Result<u8, Fa
         "replicas": replicas,
     });
     output::data(args.chosen(), fields, || {
-        let mut table = Table::new(&["ROLE", "BACKEND", "STATE", "LATENCY"]);
-        table.row(["primary".to_owned(), name.to_owned(), state.clone(), format!("{latency} ms")]);
+        let mut table = Table::new(&["ROLE", "BACKEND", "SEALED", "STATE", "LATENCY"]);
+        let cells = ["primary".to_owned(), name.to_owned(), yes(sealed), state.clone()];
+        table.row(cells.into_iter().chain([format!("{latency} ms")]));
         table
     })?;
     match problem {
@@ -135,4 +146,8 @@ pub(super) async fn health(context: &Context, args: OutputArgs) -> Result<u8, Fa
             Err(Failure::silent(exit::CHECK_FAILED))
         }
     }
+}
+
+fn yes(is: bool) -> String {
+    if is { "yes" } else { "no" }.to_owned()
 }

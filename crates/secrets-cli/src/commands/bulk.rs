@@ -1,7 +1,7 @@
 //! `delete`, `undelete`, `purge`: many secrets at once, where several are named.
 
-use secrets_backend::SecretPath;
-use secrets_manager::{ListScope, Safe};
+use secrets_backend::{ErrorKind, SecretPath};
+use secrets_manager::{ListScope, Safe, Sealing};
 
 use super::Context;
 use super::read::missing;
@@ -9,7 +9,7 @@ use crate::args::{DeleteArgs, PathsArgs};
 use crate::failure::Failure;
 use crate::{exit, names, output};
 
-/// Deletes, recoverably; several in one step, all or none.
+/// Deletes, recoverably where the backend can; several sealed ones in one step, all or none.
 pub(super) async fn delete(context: &Context, args: &DeleteArgs) -> Result<u8, Failure> {
     let named = names::paths(&args.paths)?;
     let safe = context.open().await?;
@@ -42,10 +42,11 @@ pub(super) async fn undelete(context: &Context, args: &PathsArgs) -> Result<u8, 
         return dry_run(context, &safe, "undelete", &paths, ListScope::WithDeleted).await;
     }
     for path in &paths {
-        let written = safe.undelete(path).await.map_err(|error| {
-            context
+        let written = safe.undelete(path).await.map_err(|error| match safe.sealing() {
+            Sealing::Plain => context.failure(error),
+            _ => context
                 .failure(error)
-                .hint("`secrets list --deleted` shows what can be brought back; a purged value cannot")
+                .hint("`secrets list --deleted` shows what can be brought back; a purged value cannot"),
         })?;
         output::note(&format!("brought {path} back{}", super::write::version(&written)));
     }
@@ -107,11 +108,34 @@ async fn dry_run(
     paths: &[SecretPath],
     scope: ListScope,
 ) -> Result<u8, Failure> {
+    if safe.sealing() == Sealing::Plain && scope == ListScope::WithDeleted {
+        return dry_run_plain(context, safe, what, paths).await;
+    }
     let there = safe.list(None, scope).await.map_err(|error| context.failure(error))?;
     for path in paths {
         if !there.iter().any(|one| one.path == *path) {
             return Err(Failure::new(exit::NOT_FOUND, format!("there is no secret {path}")));
         }
+        output::note(&format!("would {what} {path}"));
+    }
+    Ok(exit::DONE)
+}
+
+/// No backend lists what is deleted there, so each path is looked at by itself.
+async fn dry_run_plain(
+    context: &Context,
+    safe: &Safe,
+    what: &str,
+    paths: &[SecretPath],
+) -> Result<u8, Failure> {
+    for path in paths {
+        let known = match safe.history(path).await {
+            Err(secrets_manager::Error::Backend(error)) if error.kind() == ErrorKind::Unsupported => {
+                safe.describe(path).await.map(drop)
+            }
+            answer => answer.map(drop),
+        };
+        known.map_err(|error| context.failure(error))?;
         output::note(&format!("would {what} {path}"));
     }
     Ok(exit::DONE)

@@ -3,8 +3,9 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use secrets_backend::VersionId;
 use secrets_manager::{
-    Caller, InitOptions, Initialised, Options, Place, Places, Safe, SlotInfo, SlotKind, Unlock,
+    Caller, InitOptions, Initialised, Options, Place, Places, Safe, Sealing, SlotInfo, SlotKind, Unlock,
 };
 
 use crate::args::Global;
@@ -125,7 +126,7 @@ impl Context {
     /// # Errors
     /// Exit 15 where it does; what the backend answers otherwise.
     pub async fn look_for_safe(&self) -> Result<(), Failure> {
-        if self.configuration.settings.backend_kind() == LOCAL {
+        if !self.is_shared() {
             return Ok(());
         }
         let options = self.options()?;
@@ -254,6 +255,12 @@ impl Context {
         exit::failure(error, &self.places())
     }
 
+    /// Whether the backend in force keeps the safe's header and keyrings, so that other machines can join.
+    #[must_use]
+    pub fn is_shared(&self) -> bool {
+        self.configuration.settings.backend_kind() != LOCAL && self.sealing() == Sealing::Sealed
+    }
+
     /// How the safe is opened over the backend in force.
     ///
     /// # Errors
@@ -261,10 +268,11 @@ impl Context {
     pub fn options(&self) -> Result<Options, Failure> {
         let backend = backends::in_force(&self.configuration, self.places().store())?;
         let mut options = Options::new(backend);
-        if self.configuration.settings.backend_kind() == LOCAL {
+        if !self.is_shared() {
             options.place = Place::Own;
         }
         options.environment = self.configuration.settings.environment().to_owned();
+        options.sealing = self.sealing();
         options.caller = self.caller();
         if let Some(seconds) = self.configuration.settings.lock_wait {
             options.lock_wait = Duration::from_secs(u32::from(seconds).into());
@@ -272,10 +280,29 @@ impl Context {
         Ok(options)
     }
 
+    /// Whether the backend in force is given sealed values or plain ones.
+    fn sealing(&self) -> Sealing {
+        let settings = &self.configuration.settings;
+        if settings.seals(settings.backend_name()) { Sealing::Sealed } else { Sealing::Plain }
+    }
+
+    /// The name of a version, as typed; it is not repeated, since it may be a value in the wrong place.
+    ///
+    /// # Errors
+    /// Exit 2 where values are sealed and it is no number.
+    pub fn version(&self, typed: &str) -> Result<VersionId, Failure> {
+        let version = VersionId::new(typed);
+        if self.sealing() == Sealing::Sealed && version.number().is_none() {
+            return Err(Failure::usage("the version of a sealed secret is a number")
+                .hint("`secrets history PATH` shows the versions"));
+        }
+        Ok(version)
+    }
+
     fn no_safe(&self) -> Failure {
         let failure = format!("there is no safe at {} yet", self.places().data.display());
         let failure = Failure::new(exit::NOT_FOUND, failure);
-        if self.configuration.settings.backend_kind() != LOCAL {
+        if self.is_shared() {
             return failure
                 .hint("`secrets join` joins the one that the backend holds; `secrets set PATH` makes one");
         }

@@ -16,8 +16,13 @@ pub(super) async fn run(context: &Context, args: &JoinArgs) -> Result<u8, Failur
     if places.header().exists() {
         return Err(context.failure(Error::SafeExists(places.data)));
     }
-    if context.configuration.settings.backend_kind() == LOCAL {
-        return Err(Failure::usage("the local backend holds nothing that another installation could join")
+    if !context.is_shared() {
+        let kind = if context.configuration.settings.backend_kind() == LOCAL {
+            "the local backend"
+        } else {
+            "a backend of plain values"
+        };
+        return Err(Failure::usage(format!("{kind} holds nothing that another installation could join"))
             .hint("name the one that does with --backend or --environment"));
     }
     let options = context.options()?;

@@ -1,8 +1,10 @@
 //! `get`, `list`, `history`, `describe`: reading.
 
+use std::collections::BTreeMap;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use secrets_backend::{ErrorKind, Metadata, SecretPath, Timestamp, VersionState};
+use secrets_backend::{ErrorKind, Metadata, SecretBytes, SecretPath, Timestamp, VersionState};
 use secrets_manager::{Error, ListScope, Safe};
 use serde_json::{Value, json};
 
@@ -16,25 +18,47 @@ use crate::{exit, hints, names};
 pub(super) async fn get(context: &Context, args: &GetArgs) -> Result<u8, Failure> {
     let path = names::path(&args.path)?;
     let safe = context.open().await?;
-    let secret = match safe.get(&path, args.version).await {
+    let version = args.version.as_deref().map(|typed| context.version(typed)).transpose()?;
+    let secret = match safe.get(&path, version.as_ref()).await {
         Ok(secret) => secret,
         Err(error) => return Err(missing(context, &safe, &path, error).await),
     };
+    let value = match &args.field {
+        Some(name) => field(&path, &secret.value, name)?,
+        None => secret.value,
+    };
     let format = args.output.chosen();
     if format == OutputFormat::Table {
-        output::bytes(secret.value.expose())?;
+        output::bytes(value.expose())?;
         if context.terminal.stdout {
             output::bytes(b"\n")?;
         }
         return Ok(exit::DONE);
     }
-    let mut fields = json!({ "path": path.as_str(), "version": secret.version.number() });
-    match secret.value.expose_str() {
+    let mut fields = json!({ "path": path.as_str(), "version": output::version(&secret.version) });
+    if let Some(name) = &args.field {
+        fields["field"] = name.as_str().into();
+    }
+    match value.expose_str() {
         Some(text) => fields["value"] = text.into(),
-        None => fields["value_base64"] = STANDARD.encode(secret.value.expose()).into(),
+        None => fields["value_base64"] = STANDARD.encode(value.expose()).into(),
     }
     output::data(format, fields, Table::plain)?;
     Ok(exit::DONE)
+}
+
+/// One field of a value that is a JSON object: a text as it is, anything else as JSON.
+fn field(path: &SecretPath, value: &SecretBytes, name: &str) -> Result<SecretBytes, Failure> {
+    let fields: BTreeMap<String, Value> = serde_json::from_slice(value.expose()).map_err(|_| {
+        Failure::usage(format!("the value of {path} is no JSON object, so it has no fields"))
+            .hint("leave out --field to print it whole")
+    })?;
+    match fields.get(name) {
+        Some(Value::String(text)) => Ok(text.as_str().into()),
+        Some(other) => Ok(other.to_string().into()),
+        // The names of the others are as secret as the value.
+        None => Err(Failure::new(exit::NOT_FOUND, format!("the value of {path} has no such field"))),
+    }
 }
 
 /// Prints paths.
@@ -85,7 +109,7 @@ pub(super) async fn history(context: &Context, args: &HistoryArgs) -> Result<u8,
         .iter()
         .map(|version| {
             json!({
-                "version": version.id.number(),
+                "version": output::version(&version.id),
                 "created": version.created.map(output::time),
                 "state": state(version),
             })
@@ -113,7 +137,7 @@ pub(super) async fn describe(context: &Context, args: &DescribeArgs) -> Result<u
         &found.metadata;
     let rows = [
         ("path", Some(found.path.to_string())),
-        ("version", found.version.map(|version| version.to_string())),
+        ("version", Some(found.version.to_string())),
         ("created", found.created.map(output::time)),
         ("size", Some(format!("{} bytes", found.size))),
         ("description", description.clone()),
@@ -125,7 +149,7 @@ pub(super) async fn describe(context: &Context, args: &DescribeArgs) -> Result<u
     ];
     let fields = json!({
         "path": path.as_str(),
-        "version": found.version,
+        "version": output::version(&found.version),
         "created": found.created.map(output::time),
         "size": found.size,
         "description": description,

@@ -22,6 +22,7 @@ pub(super) fn run(context: &Context, args: OutputArgs) -> Result<u8, Failure> {
     let kind = settings.backend_kind();
     let engine =
         (kind == LOCAL).then_some(if settings.engine == Some(Engine::Sled) { "sled" } else { "redb" });
+    let sealed = settings.seals(settings.backend_name());
     let together = context.configuration.places.key_lies_with_data(&places.key_file)
         || found.as_ref().is_some_and(|status| status.key_beside_data);
     let files: Vec<_> = context
@@ -36,7 +37,7 @@ pub(super) fn run(context: &Context, args: OutputArgs) -> Result<u8, Failure> {
         "backend": settings.backend_name(),
         "backend_type": kind,
         "engine": engine,
-        "sealed": true,
+        "sealed": sealed,
         "data": places.data.display().to_string(),
         "audit_log": places.audit_log().display().to_string(),
         "key_file": places.key_file.display().to_string(),
@@ -59,7 +60,8 @@ pub(super) fn run(context: &Context, args: OutputArgs) -> Result<u8, Failure> {
             None => row("safe", "none yet; `secrets set PATH` makes one".to_owned()),
         }
         row("environment", settings.environment().to_owned());
-        row("backend", format!("{} ({}), sealed", settings.backend_name(), engine.unwrap_or(kind)));
+        let sealing = if sealed { "sealed" } else { PLAIN };
+        row("backend", format!("{} ({}), {sealing}", settings.backend_name(), engine.unwrap_or(kind)));
         row("data", places.data.display().to_string());
         row("audit log", places.audit_log().display().to_string());
         let absent = if places.key_file.exists() { "" } else { "  (not there)" };
@@ -79,3 +81,6 @@ pub(super) fn run(context: &Context, args: OutputArgs) -> Result<u8, Failure> {
     }
     Ok(exit::DONE)
 }
+
+/// What `seal = false` means, for people.
+const PLAIN: &str = "not sealed: whoever may read there sees the values";

@@ -1,6 +1,6 @@
 //! `set`, `rollback`, `tag`: writing one secret.
 
-use secrets_backend::{PutMode, Timestamp, VersionId, Written};
+use secrets_backend::{PutMode, Timestamp, Written};
 
 use super::Context;
 use super::read::missing;
@@ -14,9 +14,9 @@ use crate::{exit, names, output};
 pub(super) async fn set(context: &Context, args: &SetArgs) -> Result<u8, Failure> {
     let path = names::path(&args.path)?;
     let change = Change::parse(&args.metadata, Timestamp::now())?;
-    let mode = match (args.create, args.if_version) {
+    let mode = match (args.create, &args.if_version) {
         (true, _) => PutMode::Create,
-        (false, Some(version)) => PutMode::Replace(VersionId::from_number(version)),
+        (false, Some(version)) => PutMode::Replace(context.version(version)?),
         (false, None) => PutMode::Upsert,
     };
     let (value, origin) = input::value(args, context.terminal)?;
@@ -43,26 +43,25 @@ pub(super) async fn set(context: &Context, args: &SetArgs) -> Result<u8, Failure
 /// Writes an old value again.
 pub(super) async fn rollback(context: &Context, args: &RollbackArgs) -> Result<u8, Failure> {
     let path = names::path(&args.path)?;
+    let wanted = context.version(&args.version)?;
     let safe = context.open().await?;
     if context.global.dry_run {
         let versions = safe.history(&path).await.map_err(|error| context.failure(error))?;
-        if !versions.iter().any(|one| one.id.number() == Some(args.version)) {
-            return Err(Failure::new(exit::NOT_FOUND, format!("{path} has no version {}", args.version)));
+        if !versions.iter().any(|one| one.id == wanted) {
+            let which = wanted.number().map_or_else(|| "such version".to_owned(), |n| format!("version {n}"));
+            return Err(Failure::new(exit::NOT_FOUND, format!("{path} has no {which}"))
+                .hint(format!("`secrets history {path}` shows the versions")));
         }
-        output::note(&format!("would write version {} of {path} again", args.version));
+        output::note(&format!("would write version {wanted} of {path} again"));
         return Ok(exit::DONE);
     }
-    let written = match safe.rollback(&path, args.version).await {
+    let written = match safe.rollback(&path, &wanted).await {
         Ok(written) => written,
         Err(error) => {
             return Err(context.failure(error).hint(format!("`secrets history {path}` shows the versions")));
         }
     };
-    output::note(&format!(
-        "{path}: the value of version {} is current again{}",
-        args.version,
-        version(&written)
-    ));
+    output::note(&format!("{path}: the value of version {wanted} is current again{}", version(&written)));
     Ok(exit::DONE)
 }
 

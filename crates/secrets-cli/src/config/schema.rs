@@ -104,9 +104,20 @@ pub struct Backend {
     /// The kind of backend: `local`, `hcvault`.
     #[serde(rename = "type")]
     pub kind: String,
+    /// Whether values are sealed before it gets them; with `false` its other programs can read and write them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seal: Option<bool>,
     /// The fields of that kind.
     #[serde(flatten)]
     pub fields: BTreeMap<String, serde_json::Value>,
+}
+
+impl Backend {
+    /// Whether values are sealed before it gets them.
+    #[must_use]
+    pub fn is_sealed(&self) -> bool {
+        self.seal != Some(false)
+    }
 }
 
 impl std::fmt::Debug for Backend {
@@ -164,6 +175,12 @@ impl Settings {
     pub fn backend_name(&self) -> &str {
         let chosen = || self.environments.get(self.environment()).and_then(|one| one.primary.as_deref());
         self.backend.as_deref().or_else(chosen).unwrap_or(LOCAL)
+    }
+
+    /// Whether values are sealed before the backend of this name gets them.
+    #[must_use]
+    pub fn seals(&self, name: &str) -> bool {
+        self.backends.get(name).is_none_or(Backend::is_sealed)
     }
 
     /// The kind of the backend of the environment in force.

@@ -210,7 +210,8 @@ fn every_setting_of_the_types_is_a_known_name() {
         keep_versions: std::num::NonZeroU32::new(1),
         lock_wait: std::num::NonZeroU32::new(1),
         passphrase: schema::Passphrase::default(),
-        backends: [("a".into(), schema::Backend { kind: "local".into(), fields: [].into() })].into(),
+        backends: [("a".into(), schema::Backend { kind: "local".into(), seal: None, fields: [].into() })]
+            .into(),
         environments: [("a".into(), schema::EnvironmentSettings::default())].into(),
         secrets: [("A".into(), schema::Requirement { path: "a".into(), required: true, generate: None })]
             .into(),

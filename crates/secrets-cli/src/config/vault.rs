@@ -53,9 +53,9 @@ pub fn add_typed(settings: &mut Settings, global: &Global, environment: &Environ
     }
     let asked = matches!(settings.backend_name(), VAULT | HCVAULT);
     if !asked || settings.backends.contains_key(settings.backend_name()) {
-        if typed {
+        if typed || global.no_seal {
             return Err(Failure::usage(
-                "`--vault-url` and `--token` go with `--backend vault`, where no file defines it",
+                "`--vault-url`, `--token` and `--no-seal` go with `--backend vault`, where no file defines it",
             ));
         }
         return Ok(());
@@ -76,7 +76,8 @@ pub fn add_typed(settings: &mut Settings, global: &Global, environment: &Environ
         fields["auth"] = json!({ "method": "token", "token": token });
     }
     let Value::Object(fields) = fields else { return Ok(()) };
-    let backend = Backend { kind: HCVAULT.to_owned(), fields: fields.into_iter().collect() };
+    let seal = global.no_seal.then_some(false);
+    let backend = Backend { kind: HCVAULT.to_owned(), seal, fields: fields.into_iter().collect() };
     settings.backends.insert(settings.backend_name().to_owned(), backend);
     Ok(())
 }

@@ -67,23 +67,35 @@ pub(super) fn open(bytes: &[u8], root: &RootKey, safe: SafeId, tenant: TenantId)
     Ok(Keyring { safe, tenant, name, suite: Suite::detect(), roots, index, detail, epochs })
 }
 
-/// A later form of `known`, opened by the tenant root keys that are known already: its epochs, without its tenant
-/// root keys; and whether it has everything that `known` has. `None` where it is sealed under a key that is not known.
-pub(super) fn open_known(bytes: &[u8], known: &Keyring) -> Result<Option<(Keyring, bool)>> {
+/// A sealed form of `known`, opened by the tenant root keys that are known already. `None` where it is sealed under
+/// another.
+pub(super) fn open_known(bytes: &[u8], known: &Keyring) -> Result<Option<Known>> {
     let (safe, tenant) = (known.safe, known.tenant);
     let frame = Frame::parse(bytes, safe, tenant)?;
     let key = known.roots.get(&frame.active_root).and_then(|tenant_root| tenant_root.key.as_ref());
     let Some(key) = key else { return Ok(None) };
     let (index, detail, epochs) = frame.open_content(key)?;
-    let has_roots = known.roots.iter().all(|(id, ours)| {
-        let theirs = frame.roots.iter().find(|theirs| theirs.id == *id);
-        theirs.is_some_and(|theirs| theirs.state >= ours.state)
-    });
-    let has_epochs =
-        known.epochs.iter().all(|(id, ours)| epochs.get(id).is_some_and(|theirs| theirs.state >= ours.state));
     let (name, roots) = (known.name.clone(), BTreeMap::new());
     let keyring = Keyring { safe, tenant, name, suite: known.suite, roots, index, detail, epochs };
-    Ok(Some((keyring, has_roots && has_epochs)))
+    Ok(Some(Known { keyring, roots: frame.roots.iter().map(|root| (root.id, root.state)).collect() }))
+}
+
+/// A sealed form of a keyring, opened without the root key.
+pub(super) struct Known {
+    /// Without its tenant root keys.
+    pub(super) keyring: Keyring,
+    /// How far its tenant root keys have moved.
+    roots: BTreeMap<u32, KeyState>,
+}
+
+impl Known {
+    pub(super) fn has_all_of(&self, other: &Self) -> bool {
+        let is_behind = |ours: Option<KeyState>, theirs: KeyState| ours.is_none_or(|ours| ours < theirs);
+        let root = |id| self.roots.get(id).copied();
+        let epoch = |id| self.keyring.epochs.get(id).map(|epoch| epoch.state);
+        !other.roots.iter().any(|(id, state)| is_behind(root(id), *state))
+            && !other.keyring.epochs.iter().any(|(id, theirs)| is_behind(epoch(id), theirs.state))
+    }
 }
 
 /// A sealed keyring in its parts, none of them opened.

@@ -115,16 +115,33 @@ fn a_later_keyring_is_learned_without_the_root_key() {
     let envelope = seal(&theirs);
     assert!(!ours.has_epoch(epoch));
     assert_eq!(opens(&ours, &envelope), Err(Error::UnknownEpoch(epoch)));
-    let learned = ours.learn(&sealed).unwrap().unwrap();
-    assert!(learned.is_news && learned.has_all);
+    assert_eq!(ours.learn(&sealed), Ok(true));
     assert_eq!(states(&ours), states(&theirs));
     assert_eq!((ours.active_epoch(), opens(&ours, &envelope)), (Some(epoch), Ok(())));
-    let again = ours.learn(&sealed).unwrap().unwrap();
-    assert!(!again.is_news && again.has_all);
-    // One that lacks what this one has is learned from, and cannot take its place.
-    ours.rotate(6, &mut Counting(8)).unwrap();
-    let behind = ours.learn(&sealed).unwrap().unwrap();
-    assert!(!behind.is_news && !behind.has_all);
+}
+
+#[test]
+fn two_sealed_keyrings_are_compared_without_the_root_key() {
+    let mut base = keyring_of(1);
+    let (mut one, mut other) = (copy(&mut base), copy(&mut base));
+    one.rotate(5, &mut Counting(6)).unwrap();
+    other.rotate(5, &mut Counting(7)).unwrap();
+    let sealed = |keyring: &mut Keyring| keyring.seal(&root(), &mut Counting(8)).unwrap();
+    let (before, one, other) = (sealed(&mut base), sealed(&mut one), sealed(&mut other));
+    let has_all = |first: &[u8], second: &[u8]| {
+        let compared = base.compare(first, second).unwrap().unwrap();
+        (compared.first_has_all, compared.second_has_all)
+    };
+    assert_eq!(has_all(&before, &before), (true, true));
+    assert_eq!(has_all(&one, &before), (true, false));
+    assert_eq!(has_all(&before, &one), (false, true));
+    assert_eq!(has_all(&one, &other), (false, false));
+    // A new tenant root key alone is something that the older one lacks; whoever lacks it cannot compare.
+    let mut later = copy(&mut base);
+    later.rotate(1, &mut Counting(4)).unwrap();
+    later.destroy_epoch(states(&base)[0].0, &mut Counting(5)).unwrap();
+    let later_sealed = sealed(&mut later);
+    assert_eq!(base.compare(&before, &later_sealed), Ok(None));
 }
 
 #[test]
@@ -140,14 +157,14 @@ fn what_is_learned_is_authentic_and_of_this_keyring() {
     }
     let mut foreign = keyring_of(9);
     let sealed = foreign.seal(&root(), &mut Counting(3)).unwrap();
-    assert_eq!(ours.learn(&sealed), Ok(None), "under a tenant root key that is not known");
+    assert_eq!(ours.learn(&sealed), Ok(false), "under a tenant root key that is not known");
     assert_eq!(states(&ours), before);
     // After a destruction there is a new tenant root key.
     let mut later = copy(&mut ours);
     later.rotate(1, &mut Counting(4)).unwrap();
     later.destroy_epoch(before[0].0, &mut Counting(5)).unwrap();
     let sealed = later.seal(&root(), &mut Counting(6)).unwrap();
-    assert_eq!(ours.learn(&sealed), Ok(None));
+    assert_eq!(ours.learn(&sealed), Ok(false));
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! Bulk writes: one call, two entries, all or nothing.
+//! Bulk writes: one call, two entries, all or nothing where values are sealed.
 
 use std::collections::HashSet;
 use std::future::Future;
@@ -7,10 +7,11 @@ use futures_util::stream::{self, StreamExt, TryStreamExt};
 use secrets_audit::Action;
 use secrets_backend::{ErrorKind, NewSecret, Operation, PutMode, Result, SecretPath, Stamp};
 
-use super::AuditBackend;
+use super::{AuditBackend, Layer};
 use crate::blocking::blocking;
-use crate::recorder::Call;
-use crate::seal::Prepared;
+use crate::locks::Held;
+use crate::recorder::{Call, Version};
+use crate::seal::{Prepared, SealBackend};
 use crate::state::{JournalRow, OperationId};
 
 impl AuditBackend {
@@ -19,33 +20,60 @@ impl AuditBackend {
     ///
     /// # Errors
     /// Before the journal is written: nothing was written. After it: what was sent stays, and the rest is
-    /// sent when the safe is next opened, unless someone else wrote it meanwhile.
+    /// sent when the safe is next opened, unless someone else wrote it meanwhile. Of plain values what stands
+    /// before the first failure is written, and the rest is not.
     pub(crate) async fn put_many(
         &self,
         action: Action,
         secrets: &[(SecretPath, NewSecret)],
         mode: &PutMode,
-    ) -> Result<Vec<Stamp>> {
-        let paths: Vec<_> = secrets.iter().map(|(path, _)| path.clone()).collect();
-        let prepare = self.inner.prepare_many(secrets, mode);
-        self.write_many(action, &paths, prepare).await
+    ) -> Result<()> {
+        match &self.inner {
+            Layer::Sealed(sealed) => {
+                let paths: Vec<_> = secrets.iter().map(|(path, _)| path.clone()).collect();
+                self.write_many(action, &paths, sealed, sealed.prepare_many(secrets, mode)).await
+            }
+            Layer::Plain(plain) => self.put_each(action, plain, secrets, mode).await,
+        }
     }
 
     /// Deletes many secrets, all or nothing.
     ///
     /// # Errors
     /// As [`AuditBackend::put_many`].
-    pub(crate) async fn delete_many(&self, paths: &[SecretPath]) -> Result<Vec<Stamp>> {
-        let prepare = self.inner.prepare_tombstones(paths);
-        self.write_many(Action::SecretDelete, paths, prepare).await
+    pub(crate) async fn delete_many(&self, paths: &[SecretPath]) -> Result<()> {
+        match &self.inner {
+            Layer::Sealed(sealed) => {
+                let prepare = sealed.prepare_tombstones(paths);
+                self.write_many(Action::SecretDelete, paths, sealed, prepare).await
+            }
+            Layer::Plain(plain) => self.delete_each(plain, paths).await,
+        }
     }
 
     async fn write_many(
         &self,
         action: Action,
         paths: &[SecretPath],
+        sealed: &SealBackend,
         prepare: impl Future<Output = Result<Vec<Prepared>>> + Send,
-    ) -> Result<Vec<Stamp>> {
+    ) -> Result<()> {
+        let (call, _held) = self.begin_many(action, paths).await?;
+        sealed.load(paths).await?;
+        let sent = match prepare.await {
+            Ok(prepared) => self.send_all(call, sealed, &prepared).await,
+            Err(error) => Err(error),
+        };
+        let versions: Vec<_> = match &sent {
+            Ok(stamps) => stamps.iter().map(Version::of).collect(),
+            Err(_) => vec![Version::default(); paths.len()],
+        };
+        self.recorder.outcome(call, paths, &versions, sent.as_ref().err()).await?;
+        sent.map(drop)
+    }
+
+    /// Takes the locks of a bulk write and records what it is about to do.
+    pub(super) async fn begin_many(&self, action: Action, paths: &[SecretPath]) -> Result<(Call, Held)> {
         if let Some(twice) = first_repeated(paths) {
             let error = self.error(ErrorKind::InvalidInput, Operation::Put).with_path(twice);
             return Err(error.with_detail("named twice"));
@@ -54,27 +82,13 @@ impl AuditBackend {
         let mut held = self.hold(paths).await?;
         self.recover(&mut held).await?;
         self.recorder.intent(call, paths).await?;
-        self.inner.load(paths).await?;
-        let sent = match prepare.await {
-            Ok(prepared) => self.send_all(call, &prepared).await,
-            Err(error) => Err(error),
-        };
-        let stamps: Vec<_> = match &sent {
-            Ok(stamps) => stamps.iter().cloned().map(Some).collect(),
-            Err(_) => vec![None; paths.len()],
-        };
-        self.recorder.outcome(call, paths, &stamps, sent.as_ref().err()).await?;
-        sent
+        Ok((call, held))
     }
 
-    async fn send_all(&self, call: Call, prepared: &[Prepared]) -> Result<Vec<Stamp>> {
+    async fn send_all(&self, call: Call, sealed: &SealBackend, prepared: &[Prepared]) -> Result<Vec<Stamp>> {
         let operation = OperationId(*call.op.as_bytes());
         self.journal(operation, prepared).await?;
-        stream::iter(prepared)
-            .map(|one| self.inner.send(one))
-            .buffered(AT_ONCE)
-            .try_collect::<Vec<_>>()
-            .await?;
+        stream::iter(prepared).map(|one| sealed.send(one)).buffered(AT_ONCE).try_collect::<Vec<_>>().await?;
         self.close(operation, prepared.iter().map(|one| (&one.path, &one.stamp))).await?;
         Ok(prepared.iter().map(|one| one.stamp.clone()).collect())
     }

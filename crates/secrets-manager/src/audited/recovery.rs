@@ -4,11 +4,11 @@ use secrets_audit::{Action, OpId, Outcome};
 use secrets_backend::{Error, ErrorKind, Operation, Result, SecretPath, Stamp};
 use secrets_crypto::envelope::Envelope;
 
-use super::AuditBackend;
+use super::{AuditBackend, Layer};
 use crate::blocking::blocking;
 use crate::locks::Held;
-use crate::recorder::Call;
-use crate::seal::Prepared;
+use crate::recorder::{Call, Version};
+use crate::seal::{Prepared, SealBackend};
 use crate::state::{JournalRow, Mark, OperationId};
 use crate::tenant::stamp;
 
@@ -27,7 +27,10 @@ impl AuditBackend {
             // A note that cannot be read was cut short by the kill: its intent was not yet written.
             let Some((call, path)) = self.abandoned(&note) else { continue };
             let (paths, found) = match path {
-                Some(path) => (vec![path.clone()], vec![self.inner.newest(&path).await?]),
+                Some(path) => {
+                    let found = self.inner.newest(&path).await?.as_ref().map(Version::of);
+                    (vec![path], vec![found.unwrap_or_default()])
+                }
                 None => (Vec::new(), Vec::new()),
             };
             self.recorder.end(call, &paths, &found, Outcome::Unknown, Some("killed")).await?;
@@ -46,31 +49,33 @@ impl AuditBackend {
         Some((call, (environment == self.recorder.tenant.environment()).then_some(path)))
     }
 
-    /// Carries bulk writes that were cut short to their end. Those that still run are left alone.
+    /// Carries bulk writes that were cut short to their end. Those that still run, and those of other
+    /// environments, are left alone.
     pub(crate) async fn replay_journal(&self) -> Result<()> {
+        let Layer::Sealed(sealed) = &self.inner else { return Ok(()) };
         let state = std::sync::Arc::clone(&self.recorder.state);
         let journal = blocking(move || state.journal()).await.map_err(|error| self.state_failed(&error))?;
         for (operation, rows) in journal {
-            // Another environment's: it is completed when that one is next opened.
-            if !rows.first().is_some_and(|row| self.is_own(row)) {
+            if !rows.iter().all(|row| self.is_of_this_environment(row)) {
                 continue;
             }
             let paths: Vec<_> = rows.iter().map(|row| row.path.clone()).collect();
             let locks = std::sync::Arc::clone(&self.locks);
             let objects = self.recorder.tenant.objects(&paths);
             let Ok(_held) = blocking(move || locks.try_hold(&objects)).await else { continue };
-            self.replay(operation, rows, &paths).await?;
+            self.replay(sealed, operation, rows, &paths).await?;
         }
         Ok(())
     }
 
-    /// Whether a row was sealed in this environment, by this tenant.
-    fn is_own(&self, row: &JournalRow) -> bool {
+    /// The environment is sealed into an envelope with its path; a journal does not name it.
+    fn is_of_this_environment(&self, row: &JournalRow) -> bool {
         self.recorder.tenant.open(&row.path, None, &row.envelope).is_ok()
     }
 
     async fn replay(
         &self,
+        sealed: &SealBackend,
         operation: OperationId,
         rows: Vec<JournalRow>,
         paths: &[SecretPath],
@@ -78,26 +83,28 @@ impl AuditBackend {
         let call = Call { op: OpId::from_bytes(operation.0), action: Action::SecretImport };
         let mut stamps = Vec::with_capacity(rows.len());
         for row in rows {
-            stamps.push(self.send_again(row).await?);
+            stamps.push(self.send_again(sealed, row).await?);
         }
         let outcome = if stamps.iter().all(Option::is_some) { Outcome::Ok } else { Outcome::Aborted };
-        self.recorder.end(call, paths, &stamps, outcome, Some("replayed")).await?;
+        let versions: Vec<_> =
+            stamps.iter().map(|stamp| stamp.as_ref().map(Version::of).unwrap_or_default()).collect();
+        self.recorder.end(call, paths, &versions, outcome, Some("replayed")).await?;
         let written = paths.iter().zip(&stamps).filter_map(|(path, stamp)| Some((path, stamp.as_ref()?)));
         self.close(operation, written).await
     }
 
     /// Sends a journaled version, unless it is there; `None` where someone else wrote meanwhile.
-    async fn send_again(&self, row: JournalRow) -> Result<Option<Stamp>> {
+    async fn send_again(&self, sealed: &SealBackend, row: JournalRow) -> Result<Option<Stamp>> {
         let claim = Envelope::parse(&row.envelope).map(|envelope| stamp(&envelope));
         let Ok(claim) = claim else {
             return Err(self.error(ErrorKind::Tampered, Operation::Put).with_detail("a journal row"));
         };
-        let found = self.inner.newest(&row.path).await?;
+        let found = sealed.newest(&row.path).await?;
         if found.is_some_and(|found| found.content_id.matches(&claim.content_id)) {
             return Ok(Some(claim));
         }
         let prepared = Prepared::new(row.path, row.replaces, row.envelope, claim);
-        match self.inner.send(&prepared).await {
+        match sealed.send(&prepared).await {
             Ok(_) => Ok(Some(prepared.stamp)),
             Err(error) if matches!(error.kind(), ErrorKind::Conflict | ErrorKind::AlreadyExists) => Ok(None),
             Err(error) => Err(error),

@@ -10,13 +10,14 @@ use secrets_crypto::HeaderKey;
 use secrets_crypto::header::Header;
 
 use super::{Files, Purpose, Replica, Shared, digest, header_for_backends};
+use crate::KeyringsDiffer;
 use crate::blocking::blocking;
 use crate::control::{Object, Stored};
 use crate::files;
 use crate::header::HeaderFile;
 
 impl Replica {
-    /// Brings both sides together. `false` where the place is empty, and nothing is to be written there.
+    /// Brings both sides together. `false` where that is not done, and need not be for this purpose.
     pub(super) async fn settle(&self, shared: &Shared, purpose: Purpose) -> Result<bool> {
         let mut attempts = ATTEMPTS;
         loop {
@@ -39,14 +40,15 @@ impl Replica {
         let ours = blocking(move || files.merge_header(known.as_ref(), &key)).await;
         let ours = header_for_backends(&ours.map_err(|error| self.local(&error))?, &shared.header_key);
         // The header first: of two safes that come to an empty place at once, the second leaves nothing there.
-        let pushed = match self.settle_header(shared, stored, theirs, &ours).await {
-            Ok(()) => self.settle_keyring(shared).await,
+        let settled = match self.settle_header(shared, stored, theirs, &ours).await {
+            Ok(()) => self.settle_keyring(shared, purpose).await,
             Err(error) => Err(error),
         };
-        match pushed {
+        match settled {
             // Whoever may only read has nothing to agree on; what is there is this safe's.
             Err(error) if purpose == Purpose::Read && error.kind() == ErrorKind::PermissionDenied => {}
-            pushed => pushed?,
+            Ok(true) => {}
+            unsettled => return unsettled,
         }
         self.record(shared).await?;
         Ok(true)
@@ -95,28 +97,34 @@ impl Replica {
         }
     }
 
-    /// Takes over what their keyring has; writes ours where theirs lacks something.
-    async fn settle_keyring(&self, shared: &Shared) -> Result<()> {
+    /// Takes over what their keyring has; writes ours where theirs lacks something. `false` where neither can take
+    /// the place of the other.
+    async fn settle_keyring(&self, shared: &Shared, purpose: Purpose) -> Result<bool> {
         let object = Object::Keyring(self.files.tenant.id());
         let stored = shared.control.read(object).await?;
-        let theirs_has_all = match &stored {
+        let theirs = match &stored {
             Some(stored) => self.take_over(stored.bytes.expose().to_vec()).await?,
-            None => false,
+            None => Theirs::Lacks,
         };
-        if theirs_has_all {
-            return Ok(());
+        match theirs {
+            Theirs::HasAll => Ok(true),
+            Theirs::Lacks => {
+                let files = Arc::clone(&self.files);
+                let own = blocking(move || files.read_keyring()).await.map_err(|error| self.local(&error))?;
+                shared.control.write(object, &own, stored.as_ref()).await.map(|()| true)
+            }
+            Theirs::Differs if purpose != Purpose::Write => Ok(false),
+            // What is written now could be sealed under a key that only this machine has.
+            Theirs::Differs => {
+                let differ = KeyringsDiffer { place: self.name.clone() };
+                Err(self.error(ErrorKind::InvalidInput).with_detail(differ.to_string()).with_source(differ))
+            }
         }
-        let files = Arc::clone(&self.files);
-        let own = blocking(move || files.read_keyring()).await.map_err(|error| self.local(&error))?;
-        if stored.as_ref().is_some_and(|stored| stored.bytes.expose() == own) {
-            return Ok(());
-        }
-        shared.control.write(object, &own, stored.as_ref()).await
     }
 
     /// Takes over what another sealed form of the keyring has: in memory, and in the file if it lacks nothing of
-    /// ours. Says whether it lacks nothing, or must not be replaced.
-    pub(super) async fn take_over(&self, bytes: Vec<u8>) -> Result<bool> {
+    /// ours.
+    pub(super) async fn take_over(&self, bytes: Vec<u8>) -> Result<Theirs> {
         let files = Arc::clone(&self.files);
         blocking(move || files.take_over(&bytes)).await.map_err(|error| match error {
             crate::Error::Keyring { source, .. } => {
@@ -161,27 +169,36 @@ impl Files {
         }
     }
 
-    fn take_over(&self, theirs: &[u8]) -> crate::Result<bool> {
+    fn take_over(&self, theirs: &[u8]) -> crate::Result<Theirs> {
         let refused = |source| crate::Error::Keyring { path: self.keyring(), source };
         let _lock = crate::init::lock(&self.places)?;
         let own = self.read_keyring()?;
         self.tenant.learn(&own).map_err(refused)?;
-        let Some(learned) = self.tenant.learn(theirs).map_err(refused)? else {
-            tracing::warn!(
-                "the keyring of this safe at a backend is sealed under keys that are not known here"
-            );
-            return Ok(true);
-        };
-        if learned.is_news && learned.has_all {
-            files::replace(&self.keyring(), theirs)?;
-        }
-        if learned.is_news && !learned.has_all {
-            tracing::warn!(
-                "the keyring at a backend and this installation's differ; `secrets key rotate` brings them together"
-            );
-        }
-        Ok(learned.has_all || learned.is_news)
+        self.tenant.learn(theirs).map_err(refused)?;
+        let compared = self.tenant.keyring().compare(&own, theirs).map_err(refused)?;
+        Ok(match compared {
+            Some(compared) if compared.second_has_all => {
+                if !compared.first_has_all {
+                    files::replace(&self.keyring(), theirs)?;
+                }
+                Theirs::HasAll
+            }
+            Some(compared) if compared.first_has_all => Theirs::Lacks,
+            // Sealed under a tenant root key that is not known here; or each has what the other lacks.
+            None | Some(_) => Theirs::Differs,
+        })
     }
+}
+
+/// A stored keyring beside this installation's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Theirs {
+    /// It has everything that ours has.
+    HasAll,
+    /// It has nothing that ours lacks, and lacks something.
+    Lacks,
+    /// Only whoever has the root key can make one of both.
+    Differs,
 }
 
 fn someone_else_wrote(error: &Error) -> bool {

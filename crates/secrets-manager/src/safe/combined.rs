@@ -2,8 +2,8 @@
 
 use secrets_audit::Action;
 use secrets_backend::{
-    ErrorKind, Metadata, NewSecret, Operation, PutMode, Secret, SecretBackend, SecretBackendExt, SecretBytes,
-    SecretPath, Written,
+    ErrorKind, Metadata, NewSecret, Operation, PutMode, Secret, SecretBackendExt, SecretBytes, SecretPath,
+    Written,
 };
 
 use super::{ATTEMPTS, Purpose, Safe};
@@ -22,7 +22,7 @@ impl Safe {
         prefix: Option<&SecretPath>,
     ) -> Result<Vec<(SecretPath, Secret)>> {
         let mut paths: Vec<SecretPath> =
-            self.stack.sealed().list_all(prefix).await?.into_iter().map(|listed| listed.path).collect();
+            self.stack.below().list_all(prefix).await?.into_iter().map(|listed| listed.path).collect();
         paths.sort();
         let answers = self.stack.read_many(purpose.action(), &paths).await?;
         let mut found = Vec::with_capacity(paths.len());
@@ -39,7 +39,8 @@ impl Safe {
     /// Writes a new version with this value, and with the present metadata as `change` leaves it.
     ///
     /// Of a secret that is not there, `change` starts from nothing. It may run more than once, where someone
-    /// else writes at the same moment.
+    /// else writes at the same moment. On a backend of plain values without conditional writes, metadata that
+    /// someone else writes at the same moment is lost.
     ///
     /// # Errors
     /// As [`Safe::put`].
@@ -50,10 +51,11 @@ impl Safe {
         mode: &PutMode,
         change: impl Fn(&mut Metadata) + Send + Sync,
     ) -> Result<Written> {
-        let sealed = self.stack.sealed();
+        self.check_mode(mode)?;
+        let (layer, below) = (self.stack.layer(), self.stack.below());
         let write = async {
             for _ in 0..ATTEMPTS {
-                let present = match sealed.get(path, None).await {
+                let present = match below.get(path, None).await {
                     Ok(secret) => Some(secret),
                     Err(error) if error.kind() == ErrorKind::NotFound => None,
                     Err(error) => return Err(error),
@@ -67,14 +69,14 @@ impl Safe {
                 change(&mut metadata);
                 let new = NewSecret::new(value.duplicate()).with_metadata(metadata);
                 if *mode != PutMode::Upsert {
-                    return sealed.put(path, &new, mode).await;
+                    return below.put(path, &new, mode).await;
                 }
-                match sealed.put(path, &new, &read).await {
+                match below.put(path, &new, &layer.after_read(read)).await {
                     Err(error) if matches!(error.kind(), ErrorKind::Conflict | ErrorKind::AlreadyExists) => {}
                     answer => return answer,
                 }
             }
-            let busy = secrets_backend::Error::new(ErrorKind::Conflict, Operation::Put, sealed.to_string());
+            let busy = secrets_backend::Error::new(ErrorKind::Conflict, Operation::Put, below.to_string());
             Err(busy.with_path(path))
         };
         Ok(self.stack.write(Action::SecretWrite, path, write).await?)

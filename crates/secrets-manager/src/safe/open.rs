@@ -9,7 +9,7 @@ use secrets_crypto::header::{Header, UnlockedFile};
 use secrets_crypto::keyring::Keyring;
 use secrets_crypto::{InstallationId, RootKey, SafeId, TenantId};
 
-use super::{Options, Place, Safe};
+use super::{Options, Place, Safe, Sealing};
 use crate::control::Control;
 use crate::files::{self, FileError};
 use crate::header::HeaderFile;
@@ -69,7 +69,8 @@ pub(super) fn open(places: Places, options: Options, unlock: &Unlock) -> Result<
     let fingerprint = header.fingerprint(&root);
     let files = Files { places: places.clone(), safe: header.safe_id(), tenant, state };
     let patient = patient(options.backend, options.deadline);
-    let shared = (options.place == Place::Shared).then(|| Shared {
+    let is_shared = options.place == Place::Shared && options.sealing == Sealing::Sealed;
+    let shared = is_shared.then(|| Shared {
         control: Control::new(Arc::clone(&patient)),
         header_key: Arc::new(root.header_key(&header.safe_id())),
     });
@@ -78,7 +79,7 @@ pub(super) fn open(places: Places, options: Options, unlock: &Unlock) -> Result<
     });
     let replica = Arc::new(Replica::new(place, shared, Arc::new(files), settled));
     let locks = Arc::new(Locks::new(places.locks(), options.lock_wait));
-    let stack = stack(patient, Arc::clone(&replica), recorder, locks);
+    let stack = stack(patient, Arc::clone(&replica), recorder, locks, options.sealing);
     Ok((Safe { stack: Arc::new(stack), replica, fingerprint, places }, survey.has_journal))
 }
 

@@ -1,6 +1,6 @@
 //! What is known of secrets without their values.
 
-use secrets_backend::{Listed, Metadata, Secret, SecretPath, Stamp, Timestamp};
+use secrets_backend::{Listed, Metadata, Secret, SecretPath, Stamp, Timestamp, VersionId};
 
 /// One line of a listing.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -8,7 +8,7 @@ use secrets_backend::{Listed, Metadata, Secret, SecretPath, Stamp, Timestamp};
 pub struct Summary {
     /// The secret's path.
     pub path: SecretPath,
-    /// Its newest version, as the backend claims it.
+    /// Its newest version, as the backend claims it; of plain values a listing shows none.
     pub version: Option<u64>,
     /// When that was written, by the backend's clock.
     pub updated: Option<Timestamp>,
@@ -34,8 +34,8 @@ pub struct Description {
     /// Its path.
     pub path: SecretPath,
     /// Its current version.
-    pub version: Option<u64>,
-    /// When that was written, by the writer's clock.
+    pub version: VersionId,
+    /// When that was written: by the writer's clock, of a plain value by the backend's.
     pub created: Option<Timestamp>,
     /// Length of the value, in bytes.
     pub size: usize,
@@ -48,7 +48,7 @@ impl Description {
     pub(super) fn of(path: SecretPath, secret: Secret) -> Self {
         Self {
             path,
-            version: secret.version.number(),
+            version: secret.version,
             created: secret.created,
             size: secret.value.len(),
             metadata: secret.metadata,

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use secrets_backend::{ErrorKind, MemoryBackend, NewSecret, PutMode, SecretBackend, SecretPath};
 use secrets_backend_local::LocalBackend;
-use secrets_manager::{ListScope, Options, Safe};
+use secrets_manager::{ListScope, Options, Safe, Sealing};
 
 use crate::harness::{Home, kind, path, set, value};
 
@@ -64,34 +64,10 @@ async fn a_bulk_write_opens_the_store_once_for_many_secrets() {
 }
 
 #[tokio::test]
-async fn a_bulk_write_that_was_cut_short_is_completed_in_its_own_environment_alone() {
-    let home = Home::new().await;
-    let (production, staging) = (Arc::new(MemoryBackend::new()), Arc::new(MemoryBackend::new()));
-    let open = async |environment: &str, backend: Arc<dyn SecretBackend>| {
-        let mut options = Options::new(backend);
-        options.environment = environment.to_owned();
-        Safe::open(&home.places, options, home.key_file()).await.unwrap()
-    };
-    let slow = Slow { inner: Arc::clone(&production), after: 6.into() };
-    let safe = open("production", Arc::new(slow)).await;
-    let all = secrets(10);
-    let cut = tokio::time::timeout(Duration::from_millis(300), safe.put_many(&all, &PutMode::Upsert)).await;
-    assert!(cut.is_err(), "a write hangs");
-    drop(safe);
-    let other = open("staging", staging).await;
-    assert!(other.list(None, ListScope::WithDeleted).await.unwrap().is_empty(), "nothing came here");
-    set(&other, "app/key-9", "of staging").await;
-    let again = open("production", production).await;
-    for (number, (path, _)) in all.iter().enumerate() {
-        assert_eq!(value(&again, path.as_str()).await, number.to_string());
-    }
-}
-
-#[tokio::test]
 async fn a_bulk_write_that_was_cut_short_is_completed_at_the_next_opening() {
     let home = Home::new().await;
     let backend = Arc::new(MemoryBackend::new());
-    let slow = Arc::new(Slow { inner: Arc::clone(&backend), after: 3.into() });
+    let slow = Arc::new(Slow::after(Arc::clone(&backend), 3));
     let safe = home.open_over(slow).await.unwrap();
     let all = secrets(10);
     let cut = tokio::time::timeout(Duration::from_millis(300), safe.put_many(&all, &PutMode::Upsert)).await;
@@ -106,11 +82,35 @@ async fn a_bulk_write_that_was_cut_short_is_completed_at_the_next_opening() {
 }
 
 #[tokio::test]
+async fn a_bulk_write_that_was_cut_short_is_left_to_its_own_environment() {
+    let home = Home::new().await;
+    let (staging, production) = (Arc::new(MemoryBackend::new()), Arc::new(MemoryBackend::new()));
+    let slow = Arc::new(Slow::after(Arc::clone(&staging), 3));
+    let cut = open_in(&home, "staging", slow).await;
+    let all = secrets(10);
+    let cut = tokio::time::timeout(Duration::from_millis(300), cut.put_many(&all, &PutMode::Upsert)).await;
+    assert!(cut.is_err(), "the fourth write hangs");
+    let other = open_in(&home, "production", Arc::<MemoryBackend>::clone(&production) as _).await;
+    assert!(other.list(None, ListScope::Live).await.unwrap().is_empty());
+    let mut options = Options::new(Arc::<MemoryBackend>::clone(&production));
+    options.sealing = Sealing::Plain;
+    Safe::open(&home.places, options, home.key_file()).await.unwrap();
+    assert!(production.list(None, None).await.unwrap().items.is_empty(), "nothing of another environment");
+    let again = open_in(&home, "staging", staging).await;
+    assert_eq!(again.list(None, ListScope::Live).await.unwrap().len(), 10);
+}
+
+async fn open_in(home: &Home, environment: &str, backend: Arc<dyn SecretBackend>) -> Safe {
+    let mut options = Options::new(backend);
+    options.environment = environment.to_owned();
+    Safe::open(&home.places, options, home.key_file()).await.unwrap()
+}
+
+#[tokio::test]
 async fn a_write_that_was_cut_short_gets_the_outcome_unknown_from_the_next_one() {
     let home = Home::new().await;
     let backend = Arc::new(MemoryBackend::new());
-    let hanging =
-        home.open_over(Arc::new(Slow { inner: Arc::clone(&backend), after: 0.into() })).await.unwrap();
+    let hanging = home.open_over(Arc::new(Slow::after(Arc::clone(&backend), 0))).await.unwrap();
     let secret = NewSecret::new("one");
     let at = path("app/key");
     let cut = hanging.put(&at, &secret, &PutMode::Upsert);
@@ -124,9 +124,15 @@ async fn a_write_that_was_cut_short_gets_the_outcome_unknown_from_the_next_one()
 
 /// Takes some writes, then never answers another.
 #[derive(Debug)]
-struct Slow {
+pub struct Slow {
     inner: Arc<MemoryBackend>,
     after: std::sync::atomic::AtomicI64,
+}
+
+impl Slow {
+    pub fn after(inner: Arc<MemoryBackend>, writes: i64) -> Self {
+        Self { inner, after: writes.into() }
+    }
 }
 
 impl std::fmt::Display for Slow {

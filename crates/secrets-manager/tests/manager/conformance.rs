@@ -1,4 +1,4 @@
-//! The contract holds for the production stack: audited, sealed, verified.
+//! The contract holds for the production stack: audited, and sealed and verified or plain.
 
 use std::sync::Arc;
 
@@ -27,6 +27,14 @@ async fn over_redb() -> Target {
     stack_over(Arc::new(LocalBackend::new(config).unwrap()), home, 3).await
 }
 
+async fn plain_over_memory() -> Target {
+    let home = Home::in_memory().await;
+    let mut config = MemoryConfig::default();
+    config.page_size = 3;
+    let safe = crate::plain::plain(&home, Arc::new(MemoryBackend::with_config(config))).await;
+    Target::new(safe.as_backend()).with_page_size(3).refusing_stamps().keeping(safe).keeping(home)
+}
+
 mod memory {
     use super::*;
     secrets_backend::conformance_tests! { target: over_memory().await }
@@ -35,4 +43,9 @@ mod memory {
 mod redb {
     use super::*;
     secrets_backend::conformance_tests! { target: over_redb().await }
+}
+
+mod plain {
+    use super::*;
+    secrets_backend::conformance_tests! { target: plain_over_memory().await }
 }

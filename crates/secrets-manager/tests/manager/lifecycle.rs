@@ -37,9 +37,9 @@ async fn an_old_version_is_read_by_number_and_rolled_back_to() {
     for text in ["one", "two", "three"] {
         set(&safe, "app/key", text).await;
     }
-    assert_eq!(safe.get(&at, Some(2)).await.unwrap().value.expose(), b"two");
-    assert_eq!(kind(safe.get(&at, Some(9)).await), ErrorKind::NotFound);
-    safe.rollback(&at, 1).await.unwrap();
+    assert_eq!(safe.get(&at, Some(&VersionId::from_number(2))).await.unwrap().value.expose(), b"two");
+    assert_eq!(kind(safe.get(&at, Some(&VersionId::from_number(9))).await), ErrorKind::NotFound);
+    safe.rollback(&at, &VersionId::from_number(1)).await.unwrap();
     assert_eq!(value(&safe, "app/key").await, "one");
     let history = safe.history(&at).await.unwrap();
     let numbers: Vec<_> = history.iter().filter_map(|meta| meta.id.number()).collect();
@@ -62,7 +62,7 @@ async fn metadata_is_sealed_with_the_value_and_changed_without_it() {
     .await
     .unwrap();
     let description = safe.describe(&at).await.unwrap();
-    assert_eq!(description.version, Some(2));
+    assert_eq!(description.version, VersionId::from_number(2));
     assert_eq!(description.size, "planted-value".len());
     assert_eq!(description.metadata.description.as_deref(), Some("planted-description"));
     assert_eq!(description.metadata.tags["team"], "web");

@@ -5,7 +5,7 @@ use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use secrets_backend::{Metadata, NewSecret, PutMode, SecretBytes};
+use secrets_backend::{Metadata, NewSecret, PutMode, SecretBytes, VersionId};
 use secrets_crypto::KdfParams;
 use secrets_manager::{InitOptions, ListScope, NewSlot, Options, Safe, Unlock, init};
 
@@ -72,7 +72,7 @@ async fn use_it(home: &Home) {
     safe.put(&path("app/large"), &NewSecret::new(value(LARGE)), &PutMode::Create).await.unwrap();
     let many = vec![(path("many/0"), NewSecret::new(value(0))), (path("many/1"), NewSecret::new(value(1)))];
     safe.put_many(&many, &PutMode::Upsert).await.unwrap();
-    safe.rollback(&path("app/0"), 1).await.unwrap();
+    safe.rollback(&path("app/0"), &VersionId::from_number(1)).await.unwrap();
     drop((many, safe));
     drop(open(home, words).await);
     let safe = open(home, Unlock::Passphrase(SecretBytes::from(value(PASSPHRASE)))).await;

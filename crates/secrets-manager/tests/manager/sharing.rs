@@ -14,7 +14,7 @@ use secrets_manager::{
 };
 
 use crate::harness::{Home, kind, path, set, value};
-use crate::meddled::{Meddle, Meddled};
+use crate::lossy::{Fault, Lossy};
 
 const DEADLINE: Duration = Duration::from_secs(5);
 
@@ -221,6 +221,42 @@ async fn a_local_rotation_needs_no_backend_and_is_seen_by_open_processes() {
     assert_eq!(names.len(), 1, "a place of one's own has no control objects");
 }
 
+#[tokio::test]
+async fn keyrings_that_went_apart_are_read_with_and_not_written_with_until_one_is_made_of_both() {
+    let (first, backend) = (Home::new().await, shared());
+    let safe = first.share(&backend).await.unwrap();
+    set(&safe, "a", "1").await;
+    let (second, _) = join(&first, &backend).await;
+    // One rotates where the backend is not asked, the other where it is.
+    first.open().await.rotate_epoch(first.key_file()).await.unwrap();
+    let other = second.share(&backend).await.unwrap();
+    other.rotate_epoch(second.key_file()).await.unwrap();
+    set(&other, "b", "2").await;
+    let apart = first.share(&backend).await.unwrap();
+    assert_eq!(value(&apart, "a").await, "1");
+    assert_eq!(value(&apart, "b").await, "2");
+    let refused = apart.put(&path("c"), &NewSecret::new("3"), &PutMode::Upsert).await;
+    let Err(Error::Backend(error)) = &refused else { panic!("not refused") };
+    assert!(std::error::Error::source(error).unwrap().is::<secrets_manager::KeyringsDiffer>());
+    assert_eq!(kind(refused), ErrorKind::InvalidInput);
+    drop(apart);
+    let safe = first.share(&backend).await.unwrap();
+    let refused = safe.rotate_epoch(first.key_file()).await;
+    assert_eq!(refused.unwrap().epochs, 4);
+    set(&safe, "c", "3").await;
+    assert_eq!(value(&other, "c").await, "3");
+}
+
+#[tokio::test]
+async fn a_keyring_that_was_rotated_alone_comes_to_the_backend_before_anything_sealed_under_it() {
+    let (home, backend) = (Home::new().await, shared());
+    set(&home.share(&backend).await.unwrap(), "a", "1").await;
+    home.open().await.rotate_epoch(home.key_file()).await.unwrap();
+    set(&home.share(&backend).await.unwrap(), "a", "2").await;
+    let (other, _) = join(&home, &backend).await;
+    assert_eq!(value(&other.share(&backend).await.unwrap(), "a").await, "2");
+}
+
 /// A backend with neither conditions nor versions, as KV version 1 is.
 fn unconditional() -> Arc<dyn SecretBackend> {
     let mut config = MemoryConfig::default();
@@ -281,20 +317,20 @@ async fn a_checkpoint_is_copied_to_the_backend() {
     assert_eq!(copy.value.expose_str(), Some(&*signed));
 }
 
-/// A safe with one secret on a backend that can be meddled with.
-async fn meddled() -> (Home, Arc<Meddled>, Arc<dyn SecretBackend>) {
-    let (home, meddled) = (Home::new().await, Meddled::new(shared()));
-    let backend: Arc<dyn SecretBackend> = Arc::<Meddled>::clone(&meddled);
-    (home, meddled, backend)
+/// A safe with one secret on a backend that can be lossy with.
+async fn over_lossy() -> (Home, Arc<Lossy>, Arc<dyn SecretBackend>) {
+    let (home, lossy) = (Home::new().await, Arc::new(Lossy::default()));
+    let backend: Arc<dyn SecretBackend> = Arc::<Lossy>::clone(&lossy);
+    (home, lossy, backend)
 }
 
 #[tokio::test]
 async fn a_first_write_whose_answer_is_lost_leaves_one_header_and_one_keyring() {
     for name in ["safe", "keyring"] {
-        let (home, meddled, backend) = meddled().await;
-        meddled.with_next(name, Meddle::LoseAnswer);
+        let (home, lossy, backend) = over_lossy().await;
+        lossy.fail(name, Fault::AnswerLost);
         set(&home.share(&backend).await.unwrap(), "a", "1").await;
-        assert!(meddled.has_meddled());
+        assert!(lossy.has_failed());
         assert_eq!(names(&backend).await.len(), 3);
         assert_eq!(value(&join(&home, &backend).await.0.share(&backend).await.unwrap(), "a").await, "1");
     }
@@ -303,8 +339,8 @@ async fn a_first_write_whose_answer_is_lost_leaves_one_header_and_one_keyring() 
 #[tokio::test]
 async fn a_first_write_that_was_cut_short_is_completed_by_the_next() {
     for name in ["safe", "keyring"] {
-        let (home, meddled, backend) = meddled().await;
-        meddled.with_next(name, Meddle::Hang);
+        let (home, lossy, backend) = over_lossy().await;
+        lossy.fail(name, Fault::Hanging);
         let safe = home.share(&backend).await.unwrap();
         let new = NewSecret::new("1");
         let at = path("a");
@@ -322,43 +358,43 @@ async fn a_first_write_that_was_cut_short_is_completed_by_the_next() {
 
 #[tokio::test]
 async fn a_rotation_that_fails_anywhere_uses_no_key_that_is_not_kept() {
-    let meddles = [
-        (Meddle::LoseAnswer, None),
-        (Meddle::Forget, Some(ErrorKind::Stale)),
+    let faults = [
+        (Fault::AnswerLost, None),
+        (Fault::Forgotten, Some(ErrorKind::Stale)),
         // Tried again.
-        (Meddle::Refuse(ErrorKind::Unavailable), None),
-        (Meddle::Refuse(ErrorKind::PermissionDenied), Some(ErrorKind::PermissionDenied)),
+        (Fault::Refused(ErrorKind::Unavailable), None),
+        (Fault::Refused(ErrorKind::PermissionDenied), Some(ErrorKind::PermissionDenied)),
         // Another installation rotated in between.
-        (Meddle::Refuse(ErrorKind::Conflict), None),
+        (Fault::Refused(ErrorKind::Conflict), None),
     ];
-    for (meddle, failure) in meddles {
-        let (home, meddled, backend) = meddled().await;
+    for (fault, failure) in faults {
+        let (home, lossy, backend) = over_lossy().await;
         let safe = home.share(&backend).await.unwrap();
         set(&safe, "a", "1").await;
         let before = backend.get(&path("a"), None).await.unwrap().stamp.unwrap().epoch;
-        meddled.with_next("keyring", meddle);
+        lossy.fail("keyring", fault);
         let rotated = safe.rotate_epoch(home.key_file()).await;
-        assert!(meddled.has_meddled(), "{meddle:?}");
+        assert!(lossy.has_failed(), "{fault:?}");
         match failure {
-            Some(expected) => assert_eq!(kind(rotated), expected, "{meddle:?}"),
+            Some(expected) => assert_eq!(kind(rotated), expected, "{fault:?}"),
             None => drop(rotated.unwrap()),
         }
         set(&safe, "a", "2").await;
         let after = backend.get(&path("a"), None).await.unwrap().stamp.unwrap().epoch;
-        assert_eq!(before == after, failure.is_some(), "{meddle:?}");
+        assert_eq!(before == after, failure.is_some(), "{fault:?}");
         // Whoever has nothing but the backend and the key file reads it.
         let (other, _) = join(&home, &backend).await;
-        assert_eq!(value(&other.share(&backend).await.unwrap(), "a").await, "2", "{meddle:?}");
+        assert_eq!(value(&other.share(&backend).await.unwrap(), "a").await, "2", "{fault:?}");
         assert_eq!(home.verified(&safe).fault, None);
     }
 }
 
 #[tokio::test]
 async fn a_rotation_that_was_killed_leaves_a_safe_that_works_and_rotates() {
-    let (home, meddled, backend) = meddled().await;
+    let (home, lossy, backend) = over_lossy().await;
     let safe = home.share(&backend).await.unwrap();
     set(&safe, "a", "1").await;
-    meddled.with_next("keyring", Meddle::Hang);
+    lossy.fail("keyring", Fault::Hanging);
     let cut = tokio::time::timeout(Duration::from_millis(300), safe.rotate_epoch(home.key_file()));
     assert!(cut.await.is_err(), "it hangs");
     drop(safe);
@@ -376,19 +412,19 @@ async fn a_rotation_that_was_killed_leaves_a_safe_that_works_and_rotates() {
 
 #[tokio::test]
 async fn a_reader_who_may_write_nothing_reads_and_is_not_asked_twice() {
-    let (home, meddled, backend) = meddled().await;
+    let (home, lossy, backend) = over_lossy().await;
     set(&home.share(&backend).await.unwrap(), "a", "1").await;
     let (reader, _) = join(&home, &backend).await;
     // What it would add to the header is refused, as it is for a token that may only read.
     std::fs::remove_file(reader.places.state_db()).unwrap();
     let slots = reader.share(&backend).await.unwrap();
-    meddled.with_next("safe", Meddle::Refuse(ErrorKind::PermissionDenied));
+    lossy.fail("safe", Fault::Refused(ErrorKind::PermissionDenied));
     slots.slots(reader.key_file()).add(NewSlot::RecoveryPhrase, "").await.unwrap();
-    assert!(meddled.has_meddled());
-    meddled.with_next("safe", Meddle::Refuse(ErrorKind::PermissionDenied));
+    assert!(lossy.has_failed());
+    lossy.fail("safe", Fault::Refused(ErrorKind::PermissionDenied));
     assert_eq!(value(&reader.share(&backend).await.unwrap(), "a").await, "1");
-    assert!(meddled.has_meddled(), "it was tried once");
-    meddled.with_next("safe", Meddle::Refuse(ErrorKind::PermissionDenied));
+    assert!(lossy.has_failed(), "it was tried once");
+    lossy.fail("safe", Fault::Refused(ErrorKind::PermissionDenied));
     assert_eq!(value(&reader.share(&backend).await.unwrap(), "a").await, "1");
-    assert!(!meddled.has_meddled(), "and not again");
+    assert!(!lossy.has_failed(), "and not again");
 }

@@ -1,0 +1,66 @@
+//! What lies below the audit wrapper: sealed values, or plain ones.
+
+use secrets_backend::{
+    Error, ErrorKind, Operation, Page, PageToken, PutMode, Result, SecretBackend, SecretPath, Stamp,
+};
+
+use crate::plain::PlainBackend;
+use crate::seal::SealBackend;
+
+/// The wrapper below the audit wrapper, held by its type: a bulk write is one call here and many below.
+#[derive(Debug)]
+pub(crate) enum Layer {
+    Sealed(SealBackend),
+    Plain(PlainBackend),
+}
+
+impl Layer {
+    pub(crate) fn backend(&self) -> &dyn SecretBackend {
+        match self {
+            Self::Sealed(sealed) => sealed,
+            Self::Plain(plain) => plain,
+        }
+    }
+
+    pub(crate) const fn is_sealed(&self) -> bool {
+        matches!(self, Self::Sealed(_))
+    }
+
+    /// The mode of a write on top of what was read.
+    pub(crate) fn after_read(&self, read: PutMode) -> PutMode {
+        match self {
+            Self::Sealed(_) => read,
+            Self::Plain(plain) => plain.after_read(read),
+        }
+    }
+
+    /// One page of what is there, deleted secrets included.
+    pub(super) async fn list_with_deleted(
+        &self,
+        prefix: Option<&SecretPath>,
+        page: Option<&PageToken>,
+    ) -> Result<Page> {
+        match self {
+            Self::Sealed(sealed) => sealed.list_with_deleted(prefix, page).await,
+            Self::Plain(plain) => {
+                let page = plain.list(prefix, page).await?;
+                // Only now: some backends know what they can do once the service has answered.
+                if plain.capabilities().recoverable_delete {
+                    let error = Error::new(ErrorKind::Unsupported, Operation::List, plain.to_string());
+                    return Err(
+                        error.with_detail("the backend of plain values does not list deleted secrets")
+                    );
+                }
+                Ok(page)
+            }
+        }
+    }
+
+    /// The stamp of the newest version; none of a plain one.
+    pub(super) async fn newest(&self, path: &SecretPath) -> Result<Option<Stamp>> {
+        match self {
+            Self::Sealed(sealed) => sealed.newest(path).await,
+            Self::Plain(_) => Ok(None),
+        }
+    }
+}
