@@ -31,7 +31,8 @@
 //! ```
 //!
 //! Each case works under a fresh random prefix and removes only what it made, so a shared server will do.
-//! What a backend cannot do is decided by its `capabilities()` alone. Faults need a backend that has them;
+//! What a backend cannot do is decided by its `capabilities()` alone; one that keeps conditions beyond them says so
+//! by [`Target::keeping_conditions`]. Faults need a backend that has them;
 //! those that cannot be had, such as bad credentials of a local store, are left out:
 //!
 //! ```
@@ -91,6 +92,7 @@ pub struct Target {
     deadline: Duration,
     planted: Vec<String>,
     refused: Option<SecretPath>,
+    keeps_conditions: bool,
     guards: Vec<Guard>,
 }
 
@@ -126,6 +128,7 @@ impl Target {
             deadline: Duration::from_secs(10),
             planted: vec![PLANTED.to_owned()],
             refused: None,
+            keeps_conditions: false,
             guards: Vec::new(),
         }
     }
@@ -156,6 +159,14 @@ impl Target {
     #[must_use]
     pub fn with_refused_path(mut self, path: SecretPath) -> Self {
         self.refused = Some(path);
+        self
+    }
+
+    /// Its own callers can rely on `Create` and `Replace`, though its capabilities promise them to nobody else: the
+    /// production stack, over a backend without conditions, lets one of them write at a time.
+    #[must_use]
+    pub const fn keeping_conditions(mut self) -> Self {
+        self.keeps_conditions = true;
         self
     }
 
