@@ -3,6 +3,8 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use reqwest::Method;
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
 use secrets_backend_hcvault::{Auth, Credential, Engine, HcVaultBackend, HcVaultConfig};
 use secrets_testkit::{Server, skip};
 use serde_json::{Value, json};
@@ -38,13 +40,7 @@ impl Admin {
             skip("the server of this test was not started");
             return None;
         };
-        let provider = rustls::crypto::ring::default_provider();
-        let roots = rustls::RootCertStore::empty();
-        let tls = rustls::ClientConfig::builder_with_provider(provider.into())
-            .with_safe_default_protocol_versions()
-            .unwrap()
-            .with_root_certificates(roots)
-            .with_no_client_auth();
+        let tls = trusting(server.authority.as_deref().unwrap_or_default());
         let http = reqwest::Client::builder().no_proxy().tls_backend_preconfigured(tls).build().unwrap();
         Some(Self { server, http, namespace: None })
     }
@@ -61,19 +57,28 @@ impl Admin {
     }
 
     pub(crate) async fn call_as(&self, token: &str, method: &str, path: &str, body: Value) -> (u16, Value) {
-        let method = Method::from_bytes(method.as_bytes()).unwrap();
-        let url = format!("{}/v1/{path}", self.server.address);
-        let mut request = self.http.request(method, url).header("X-Vault-Token", token);
-        if let Some(namespace) = &self.namespace {
-            request = request.header("X-Vault-Namespace", namespace);
-        }
+        let mut request = self.request(token, method, path);
         if !body.is_null() {
             request = request.body(body.to_string());
         }
-        let response = request.send().await.unwrap();
-        let status = response.status().as_u16();
-        let body = response.bytes().await.unwrap();
-        (status, serde_json::from_slice(&body).unwrap_or(Value::Null))
+        answer(request).await
+    }
+
+    /// The token that wraps what a call as root would have answered.
+    pub(crate) async fn wrapped(&self, path: &str) -> String {
+        let request = self.request(&self.server.root_token, "POST", path).header("X-Vault-Wrap-TTL", "60s");
+        let (_, answer) = answer(request).await;
+        answer["wrap_info"]["token"].as_str().unwrap().to_owned()
+    }
+
+    fn request(&self, token: &str, method: &str, path: &str) -> reqwest::RequestBuilder {
+        let method = Method::from_bytes(method.as_bytes()).unwrap();
+        let url = format!("{}/v1/{path}", self.server.address);
+        let request = self.http.request(method, url).header("X-Vault-Token", token);
+        match &self.namespace {
+            Some(namespace) => request.header("X-Vault-Namespace", namespace),
+            None => request,
+        }
     }
 
     /// Reads as root and looks at nothing but the length.
@@ -140,6 +145,27 @@ impl Admin {
     pub(crate) fn backend(&self, mount: &str) -> HcVaultBackend {
         HcVaultBackend::new(self.config(mount)).unwrap()
     }
+}
+
+/// The status and, if it is JSON, the body.
+async fn answer(request: reqwest::RequestBuilder) -> (u16, Value) {
+    let response = request.send().await.unwrap();
+    let status = response.status().as_u16();
+    let body = response.bytes().await.unwrap();
+    (status, serde_json::from_slice(&body).unwrap_or(Value::Null))
+}
+
+/// TLS that trusts this authority (PEM) and no other.
+fn trusting(authority: &str) -> rustls::ClientConfig {
+    let mut roots = rustls::RootCertStore::empty();
+    for certificate in CertificateDer::pem_slice_iter(authority.as_bytes()) {
+        roots.add(certificate.unwrap()).unwrap();
+    }
+    rustls::ClientConfig::builder_with_provider(rustls::crypto::ring::default_provider().into())
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_root_certificates(roots)
+        .with_no_client_auth()
 }
 
 /// A policy that allows everything below a mount.

@@ -12,4 +12,6 @@ mod errors;
 mod input;
 mod kv;
 mod logins;
+mod matrix;
+mod methods;
 mod tokens;
