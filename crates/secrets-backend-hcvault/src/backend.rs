@@ -127,7 +127,20 @@ impl HcVaultBackend {
             403 => drop(self.api.session.replaced(&lease).await?),
             _ => return Err(Failure::of_status(&reply, Effect::None)),
         }
-        self.store().await.map(drop)
+        match self.config.engine {
+            Engine::Detect => self.store().await.map(drop),
+            named => self.has_engine(named).await,
+        }
+    }
+
+    /// Whether the mount has the engine that was named. A token may use a mount without being allowed to ask about it.
+    async fn has_engine(&self, named: Engine) -> std::result::Result<(), Failure> {
+        match self.detected().await {
+            Ok(found) if found == named => Ok(()),
+            Ok(_) => Err(mount::other_engine(&self.config.mount)),
+            Err(failure) if failure.kind == ErrorKind::PermissionDenied => Ok(()),
+            Err(failure) => Err(failure),
+        }
     }
 
     fn error(&self, operation: Operation, path: &SecretPath) -> impl FnOnce(Failure) -> Error {

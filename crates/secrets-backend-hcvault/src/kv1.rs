@@ -66,7 +66,7 @@ impl Store for Kv1 {
         if let Value::Object(fields) = object {
             value::wipe(fields);
         }
-        self.api.done(&ask).await?;
+        self.change(&ask).await?;
         Ok(version)
     }
 
@@ -74,7 +74,7 @@ impl Store for Kv1 {
         // The engine answers the same whether there was one or not.
         self.current(path).await?;
         let request = DeleteSecretRequest { mount: self.mount.clone(), path: path.to_string() };
-        self.api.done(&Ask::of(&request, Effect::Write)).await.map(drop)
+        self.change(&Ask::of(&request, Effect::Write)).await
     }
 
     async fn undelete(&self, _: &SecretPath) -> Result<(), Failure> {
@@ -120,6 +120,16 @@ impl Store for Kv1 {
 }
 
 impl Kv1 {
+    /// A write. Of version 2, which does not know the path, a 404 is about the mount.
+    async fn change(&self, ask: &Ask) -> Result<(), Failure> {
+        let reply = self.api.call(ask).await?;
+        match reply.status {
+            200..=299 => Ok(()),
+            404 => Err(absent(&reply, &self.mount)),
+            _ => Err(Failure::of_status(&reply, Effect::Write)),
+        }
+    }
+
     async fn current(&self, path: &SecretPath) -> Result<Secret, Failure> {
         let request = GetSecretRequest { mount: self.mount.clone(), path: path.to_string() };
         let reply = self.api.call(&Ask::of(&request, Effect::None)).await?;

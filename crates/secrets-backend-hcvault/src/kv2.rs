@@ -23,6 +23,7 @@ use vaultrs::api::kv2::responses::{
 use crate::api::Api;
 use crate::failure::{Effect, Failure};
 use crate::labels::{self, Labels};
+use crate::mount;
 use crate::store::{Store, absent, in_order, missing};
 use crate::value::{self, Fields};
 use crate::wire::{Ask, Wrapped};
@@ -226,6 +227,8 @@ impl Kv2 {
                 let unknown = || Failure::damaged(Effect::Write, "the write was answered without a version");
                 written.data.map(Some).ok_or_else(unknown)
             }
+            // What version 1 says of a write, under a name that begins with `data/`.
+            204 => Err(mount::other_engine(&self.mount)),
             // 400 has many reasons, told apart by text alone; the number of the current version is none.
             400 => {
                 let found = self.metadata(path).await?.map_or(0, |found| found.current_version);

@@ -10,6 +10,7 @@ use secrets_backend::{
 use serde_json::Value;
 
 use crate::failure::Failure;
+use crate::mount;
 use crate::wire::Reply;
 
 /// A mount of one KV version: the operations of the contract, without their error type.
@@ -48,10 +49,10 @@ pub(crate) fn absent(reply: &Reply, mount: &str) -> Failure {
     }
     let some = |name| body.get(name).and_then(Value::as_array).is_some_and(|list| !list.is_empty());
     if some("warnings") {
-        return Failure::invalid(format!("engine: the mount {mount} has the other version of KV"));
+        return mount::other_engine(mount);
     }
     if some("errors") {
-        return Failure::invalid(format!("mount: there is none at {mount}"));
+        return mount::missing(mount);
     }
     missing()
 }

@@ -81,6 +81,18 @@ impl Admin {
         }
     }
 
+    /// How many requests to a path a server of the test's own has logged.
+    pub(crate) fn logged(&self, path: &str) -> usize {
+        self.requests(|entry| entry["request"]["path"] == path)
+    }
+
+    /// How many of the requests that it has logged are meant.
+    pub(crate) fn requests(&self, is_meant: impl Fn(&Value) -> bool) -> usize {
+        let text = std::fs::read_to_string(self.server.audit_log()).unwrap();
+        let entries = text.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+        entries.filter(|entry| entry["type"] == "request" && is_meant(entry)).count()
+    }
+
     /// Reads as root and looks at nothing but the length.
     pub(crate) async fn get_bytes(&self, path: String) -> usize {
         let url = format!("{}/v1/{path}", self.server.address);

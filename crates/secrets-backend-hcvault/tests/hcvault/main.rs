@@ -14,4 +14,5 @@ mod kv;
 mod logins;
 mod matrix;
 mod methods;
+mod rows;
 mod tokens;

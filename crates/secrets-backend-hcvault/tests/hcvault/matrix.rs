@@ -80,30 +80,40 @@ async fn a_token_revoked_between_two_calls_is_followed_by_one_login() {
     .await;
 }
 
-/// Reads again and again; answers how often.
-async fn read_for(case: &Case, backend: &HcVaultBackend, seconds: u64) -> usize {
+/// Reads, and the longest time between two of them: on a machine that stands still, a lease may end meanwhile.
+struct Reading {
+    reads: usize,
+    pause: Duration,
+}
+
+/// Reads again and again.
+async fn read_for(case: &Case, backend: &HcVaultBackend, seconds: u64) -> Reading {
     let end = Instant::now() + Duration::from_secs(seconds);
-    let mut reads = 0;
+    let (mut reading, mut last) = (Reading { reads: 0, pause: Duration::ZERO }, Instant::now());
     while Instant::now() < end {
         case.reads(backend, "while it is read all the time").await;
-        reads += 1;
+        reading.reads += 1;
+        reading.pause = reading.pause.max(last.elapsed());
+        last = Instant::now();
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
-    reads
+    reading
 }
 
 #[tokio::test]
 async fn a_token_in_use_is_renewed_and_not_replaced() {
-    // Due at two thirds of a lease: at 2.7 s, 5.3 s and 8 s. A machine that stands still may be late for the last.
+    // Due at two thirds of a lease: at 2.7 s, 5.3 s and 8 s.
     each(Life { ttl: 4, max: 600 }, async |case| {
         if !case.method.logs_in {
             // Of a given token nothing is known in its first 30 s: the next test is about it.
             return;
         }
         let (name, backend) = (case.method.name, case.backend());
-        let reads = read_for(case, &backend, 9).await;
-        assert_eq!(case.logins(), 1, "{name}");
-        assert!((2..=3).contains(&case.renewals()), "{name}: {} renewals", case.renewals());
+        let Reading { reads, pause } = read_for(case, &backend, 9).await;
+        let in_time = pause < Duration::from_secs(1);
+        assert!(case.logins() == 1 || !in_time, "{name}: {} logins", case.logins());
+        assert!((1..=3).contains(&case.renewals()), "{name}: {} renewals", case.renewals());
+        assert!(case.renewals() >= 2 || !in_time, "{name}: {} renewals", case.renewals());
         assert_eq!(case.requests(), reads, "{name}: no read was refused");
     })
     .await;
@@ -118,7 +128,7 @@ async fn a_given_token_in_use_for_long_is_looked_up_and_renewed() {
         tokio::time::pause();
         tokio::time::advance(Duration::from_secs(31)).await;
         tokio::time::resume();
-        let reads = 1 + read_for(case, &backend, 7).await;
+        let reads = 1 + read_for(case, &backend, 7).await.reads;
         assert!((1..=3).contains(&case.renewals()), "{}: {}", case.method.name, case.renewals());
         assert_eq!(case.requests(), reads, "{}: no read was refused", case.method.name);
     }
@@ -134,9 +144,10 @@ async fn a_token_near_its_maximum_is_replaced_before_a_read_is_refused() {
             tokio::time::sleep(Duration::from_millis(7_200)).await;
             return case.fails(&backend, ErrorKind::Unauthenticated, "past its maximum").await;
         }
-        let reads = read_for(case, &backend, 8).await;
-        assert_eq!(case.logins(), 2, "{name}");
-        assert!((2..=3).contains(&case.renewals()), "{name}: {} renewals", case.renewals());
+        let Reading { reads, pause } = read_for(case, &backend, 8).await;
+        let in_time = pause < Duration::from_millis(300);
+        assert!(case.logins() == 2 || !in_time, "{name}: {} logins", case.logins());
+        assert!((1..=3).contains(&case.renewals()), "{name}: {} renewals", case.renewals());
         assert_eq!(case.requests(), reads, "{name}: no read was refused");
     })
     .await;

@@ -152,13 +152,6 @@ impl Ground {
         self.admin.done("POST", &format!("sys/auth/{place}"), json!({ "type": kind })).await;
         place
     }
-
-    /// How many requests the log has of which this holds.
-    fn logged(&self, is_meant: impl Fn(&Value) -> bool) -> usize {
-        let text = std::fs::read_to_string(self.admin.server.audit_log()).unwrap();
-        let entries = text.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
-        entries.filter(|entry| entry["type"] == "request" && is_meant(entry)).count()
-    }
 }
 
 impl Case {
@@ -228,24 +221,24 @@ impl Case {
 
     /// How many requests asked for a token.
     pub(crate) fn logins(&self) -> usize {
-        self.ground.logged(|entry| entry["request"]["path"] == self.ready.login)
+        self.ground.admin.logged(&self.ready.login)
     }
 
     /// How many requests there were of the kind with which a wrong credential ends.
     pub(crate) fn refusals(&self) -> usize {
-        self.ground.logged(|entry| entry["request"]["path"] == self.ready.refused)
+        self.ground.admin.logged(&self.ready.refused)
     }
 
     /// How many requests read its secret, refused ones included.
     pub(crate) fn requests(&self) -> usize {
         let data = format!("{}/data/{}", self.ground.mount, self.path());
         // Root wrote it.
-        self.ground.logged(|entry| entry["request"]["path"] == data) - 1
+        self.ground.admin.logged(&data) - 1
     }
 
     /// How many of its tokens' leases were prolonged.
     pub(crate) fn renewals(&self) -> usize {
-        self.ground.logged(|entry| {
+        self.ground.admin.requests(|entry| {
             let policies = entry["auth"]["policies"].as_array();
             entry["request"]["path"] == "auth/token/renew-self"
                 && policies.is_some_and(|policies| policies.iter().any(|name| *name == *self.ready.policy))
