@@ -176,12 +176,13 @@ impl Credential {
             })?,
             Source::Backend(backend, path) => {
                 let secret = backend.get(path, None).await.map_err(|error| {
+                    let detail = format!("{setting}: {path} on {backend}: {}", error.kind());
                     // That it is missing says nothing of the secret that is asked for.
                     let kind = match error.kind() {
                         ErrorKind::NotFound => ErrorKind::InvalidInput,
                         kind => kind,
                     };
-                    Failure::new(kind, format!("{setting}: {path} on {backend}")).caused_by(error)
+                    Failure::new(kind, detail).caused_by(error)
                 })?;
                 if secret.stamp.is_some() {
                     let detail =

@@ -4,6 +4,7 @@ use std::collections::hash_map::RandomState;
 use std::hash::BuildHasher;
 use std::sync::Arc;
 
+use futures_util::StreamExt;
 use secrets_backend::{
     ErrorKind, Listed, Metadata, NewSecret, PutMode, Secret, SecretPath, VersionId, VersionMeta, async_trait,
 };
@@ -15,7 +16,7 @@ use vaultrs::api::kv2::responses::ListSecretsResponse;
 
 use crate::api::Api;
 use crate::failure::{Effect, Failure};
-use crate::store::{Store, absent, missing};
+use crate::store::{Line, Store, absent, in_order, missing};
 use crate::value::{self, Fields};
 use crate::wire::{Ask, Wrapped};
 
@@ -24,6 +25,7 @@ use crate::wire::{Ask, Wrapped};
 pub(crate) struct Kv1 {
     pub(crate) api: Arc<Api>,
     pub(crate) mount: String,
+    pub(crate) concurrency: usize,
     /// Versions are named by their content, keyed: a name must not tell anybody what the value may be.
     pub(crate) names: RandomState,
 }
@@ -106,7 +108,13 @@ impl Store for Kv1 {
         }
     }
 
-    async fn listed(&self, path: &SecretPath) -> Result<Option<Listed>, Failure> {
+    async fn lines(&self, paths: &[SecretPath]) -> Vec<Line> {
+        in_order(paths.iter().map(|path| self.listed(path)).collect(), self.concurrency).collect().await
+    }
+}
+
+impl Kv1 {
+    async fn listed(&self, path: &SecretPath) -> Line {
         let mut listed = Listed::new(path.clone());
         match self.current(path).await {
             Ok(secret) => listed.stamp = secret.stamp,
@@ -117,9 +125,7 @@ impl Store for Kv1 {
         }
         Ok(Some(listed))
     }
-}
 
-impl Kv1 {
     /// A write. Of version 2, which does not know the path, a 404 is about the mount.
     async fn change(&self, ask: &Ask) -> Result<(), Failure> {
         let reply = self.api.call(ask).await?;

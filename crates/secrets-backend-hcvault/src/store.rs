@@ -26,9 +26,12 @@ pub(crate) trait Store: fmt::Debug + Send + Sync {
     async fn versions(&self, path: &SecretPath) -> Result<Vec<VersionMeta>, Failure>;
     /// The names in a folder (empty: the mount itself), folders with a `/` at their end.
     async fn folder(&self, folder: &str) -> Result<Vec<String>, Failure>;
-    /// The line of a listing for a name; none where there is nothing, or it is deleted.
-    async fn listed(&self, path: &SecretPath) -> Result<Option<Listed>, Failure>;
+    /// The lines of a listing for names, in their order.
+    async fn lines(&self, paths: &[SecretPath]) -> Vec<Line>;
 }
+
+/// The line of a listing for a name; none where there is nothing, or it is deleted.
+pub(crate) type Line = Result<Option<Listed>, Failure>;
 
 /// No such secret or version.
 pub(crate) fn missing() -> Failure {

@@ -8,6 +8,7 @@
 mod admin;
 mod conformance;
 mod cost;
+mod details;
 mod errors;
 mod input;
 mod kv;
