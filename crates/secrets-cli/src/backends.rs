@@ -73,6 +73,22 @@ pub fn check(name: &str, backend: &Backend) -> Result<(), Failure> {
     }
 }
 
+/// Refuses a login whose secret is to come from a backend that cannot give it.
+///
+/// # Errors
+/// Exit 3, naming the field.
+#[cfg(feature = "hcvault")]
+pub fn check_logins(settings: &Settings) -> Result<(), Failure> {
+    hcvault::check_references(settings)
+}
+
+/// Nothing logs in.
+#[cfg(not(feature = "hcvault"))]
+#[allow(clippy::unnecessary_wraps, reason = "as with the feature")]
+pub fn check_logins(_: &Settings) -> Result<(), Failure> {
+    Ok(())
+}
+
 /// Refuses two environments of which one could read what the other wrote: one place, and one prefix that starts with
 /// the other. On the local backend each has a table of its own.
 ///
