@@ -6,7 +6,7 @@ use reqwest::Method;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use secrets_backend_hcvault::{Auth, Credential, Engine, HcVaultBackend, HcVaultConfig};
-use secrets_testkit::{Server, skip};
+use secrets_testkit::{Product, Server, skip};
 use serde_json::{Value, json};
 
 /// The root of a server, speaking its API without the crate under test.
@@ -79,6 +79,18 @@ impl Admin {
             Some(namespace) => request.header("X-Vault-Namespace", namespace),
             None => request,
         }
+    }
+
+    /// A server of the test's own, which logs each request; none, after a loud skip, where its program is not here.
+    pub(crate) async fn own(product: Product) -> Option<Self> {
+        let server = tokio::task::spawn_blocking(move || Server::own(product)).await.unwrap();
+        let admin = Self::of(server)?;
+        if product == Product::Vault {
+            // OpenBao takes its log from its configuration alone, Vault by a call.
+            let options = json!({"file_path": admin.server.audit_log()});
+            admin.done("PUT", "sys/audit/requests", json!({"type": "file", "options": options})).await;
+        }
+        Some(admin)
     }
 
     /// How many requests to a path a server of the test's own has logged.

@@ -8,10 +8,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use ed25519_dalek::SigningKey;
 use secrets_backend::{Error, ErrorKind, MemoryBackend, NewSecret, PutMode, SecretBackend, SecretPath};
-use secrets_backend_hcvault::{
-    Auth, AwsCredentials, AwsIam, Credential, Engine, HcVaultBackend, HcVaultConfig,
-};
-use secrets_testkit::{Product, Server, TokenReviews, openbao, skip, sts, vault};
+use secrets_backend_hcvault::{Auth, Credential, Engine, HcVaultBackend, HcVaultConfig};
+use secrets_testkit::{Product, Server, TokenReviews, openbao, skip, vault};
 use serde_json::{Value, json};
 
 use crate::admin::{Admin, admin_or_skip, everything, fresh};
@@ -26,14 +24,14 @@ fn servers() -> Vec<Admin> {
 }
 
 /// A method enabled at a fresh place, a mount with one secret, and a policy that allows it.
-struct Place {
+pub(crate) struct Place {
     mount: String,
-    method: String,
-    policy: String,
+    pub(crate) method: String,
+    pub(crate) policy: String,
 }
 
 impl Place {
-    async fn of(admin: &Admin, kind: &str) -> Self {
+    pub(crate) async fn of(admin: &Admin, kind: &str) -> Self {
         let (mount, method, policy) = (admin.mount(Engine::Kv2).await, fresh(kind), fresh("policy"));
         admin.done("POST", &format!("sys/auth/{method}"), json!({ "type": kind })).await;
         admin
@@ -49,16 +47,16 @@ fn config(admin: &Admin, place: &Place, auth: Auth) -> HcVaultConfig {
     admin.config_with(&place.mount, auth)
 }
 
-async fn read(admin: &Admin, place: &Place, auth: Auth) -> Result<Vec<u8>, Error> {
+pub(crate) async fn read(admin: &Admin, place: &Place, auth: Auth) -> Result<Vec<u8>, Error> {
     let backend = HcVaultBackend::new(config(admin, place, auth)).unwrap();
     backend.get(&path(), None).await.map(|secret| secret.value.expose().to_vec())
 }
 
-async fn assert_reads(admin: &Admin, place: &Place, auth: Auth) {
+pub(crate) async fn assert_reads(admin: &Admin, place: &Place, auth: Auth) {
     assert_eq!(read(admin, place, auth).await.unwrap(), b"found");
 }
 
-async fn assert_refused(admin: &Admin, place: &Place, auth: Auth) {
+pub(crate) async fn assert_refused(admin: &Admin, place: &Place, auth: Auth) {
     let error = read(admin, place, auth).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Unauthenticated, "{error}");
 }
@@ -234,7 +232,7 @@ async fn a_service_account_works_and_its_file_is_read_anew() {
 }
 
 #[tokio::test]
-async fn a_certificate_works_with_and_without_a_role_and_none_does_not() {
+async fn a_certificate_works_and_none_does_not() {
     let Some(server) = Server::own(Product::OpenBaoTls) else {
         return skip("the server with TLS that this test needs has no program");
     };
@@ -267,33 +265,4 @@ async fn a_certificate_works_with_and_without_a_role_and_none_does_not() {
         let refused = trusting(auth, false).get(&path(), None).await.unwrap_err();
         assert_eq!(refused.kind(), ErrorKind::Unauthenticated, "{refused}");
     }
-}
-
-#[tokio::test]
-async fn an_aws_identity_names_the_server_that_asks_for_it() {
-    let admin = admin_or_skip!(vault());
-    let Some(sts) = sts() else { return skip("the STS endpoint was not started") };
-    let place = Place::of(&admin, "aws").await;
-    let at = |what: &str| format!("auth/{}/{what}", place.method);
-    let settings = json!({"sts_endpoint": &sts.url, "sts_region": "us-east-1", "access_key": &sts.access_key,
-        "secret_key": &sts.secret_key, "iam_server_id_header_value": "vault.example.org"});
-    admin.done("POST", &at("config/client"), settings).await;
-    let role = json!({"auth_type": "iam", "bound_iam_principal_arn": [sts.arn], "resolve_aws_unique_ids": false,
-        "token_policies": [place.policy]});
-    admin.done("POST", &at("role/app"), role).await;
-    let auth = |server_id: Option<&str>| {
-        let mut identity = AwsIam::new(AwsCredentials {
-            access_key_id: sts.access_key.clone(),
-            secret_access_key: Credential::value(&*sts.secret_key),
-            session_token: None,
-        });
-        identity.mount.clone_from(&place.method);
-        identity.role = Some("app".to_owned());
-        identity.sts_endpoint.clone_from(&sts.url);
-        identity.server_id = server_id.map(str::to_owned);
-        Auth::AwsIam(identity)
-    };
-    assert_reads(&admin, &place, auth(Some("vault.example.org"))).await;
-    assert_refused(&admin, &place, auth(None)).await;
-    assert_refused(&admin, &place, auth(Some("another.example.org"))).await;
 }

@@ -15,5 +15,6 @@ mod kv;
 mod logins;
 mod matrix;
 mod methods;
+mod providers;
 mod rows;
 mod tokens;

@@ -10,7 +10,7 @@ use std::rc::Rc;
 use futures_util::future::join_all;
 use secrets_backend::{Error, ErrorKind, NewSecret, PutMode, SecretBackend, SecretPath};
 use secrets_backend_hcvault::{Auth, Credential, Engine, HcVaultBackend, HcVaultConfig};
-use secrets_testkit::{FaultProxy, Product, Server, skip};
+use secrets_testkit::{FaultProxy, Product};
 use serde_json::{Value, json};
 
 use crate::admin::{Admin, everything, fresh};
@@ -110,22 +110,13 @@ pub(crate) async fn cases(life: Life) -> Vec<Case> {
 
 impl Ground {
     async fn start(product: Product) -> Option<(Product, Rc<Self>)> {
-        let Some(server) = tokio::task::spawn_blocking(move || Server::own(product)).await.unwrap() else {
-            skip(&format!("the server of this test has no program: {product:?}"));
-            return None;
-        };
+        let admin = Admin::own(product).await?;
         let directory = tempfile::tempdir().unwrap();
-        let ca_file = server.authority.as_ref().map(|authority| {
+        let ca_file = admin.server.authority.as_ref().map(|authority| {
             let file = directory.path().join("ca.pem");
             std::fs::write(&file, authority).unwrap();
             file
         });
-        let admin = Admin::of(Some(server)).unwrap();
-        if product == Product::Vault {
-            // OpenBao takes its log from its configuration alone, Vault by a call.
-            let options = json!({"file_path": admin.server.audit_log()});
-            admin.done("PUT", "sys/audit/requests", json!({"type": "file", "options": options})).await;
-        }
         let mount = admin.mount(Engine::Kv2).await;
         Some((product, Rc::new(Self { admin, mount, directory, ca_file })))
     }

@@ -8,7 +8,7 @@ use secrets_backend::{
     Timestamp, VersionId, VersionState,
 };
 use secrets_backend_hcvault::{Auth, Credential, Engine, HcVaultBackend, TokenCache};
-use secrets_testkit::{Product, Server, openbao, skip, vault};
+use secrets_testkit::{Product, openbao, vault};
 use serde_json::{Value, json};
 
 use crate::admin::{Admin, admin_or_skip, everything, fresh};
@@ -132,10 +132,7 @@ async fn userpass(admin: &Admin, mount: &str, more: Value) -> Auth {
 
 #[tokio::test]
 async fn tokens_that_cannot_be_renewed_are_replaced_by_a_login() {
-    let Some(server) = Server::own(Product::OpenBao) else {
-        return skip("the server whose log this test counts has no program");
-    };
-    let admin = Admin::of(Some(server)).unwrap();
+    let Some(admin) = Admin::own(Product::OpenBao).await else { return };
     let mount = admin.mount(Engine::Kv2).await;
     admin.backend(&mount).put(&path("a"), &NewSecret::new("1"), &PutMode::Create).await.unwrap();
     let auth = userpass(&admin, &mount, json!({"token_type": "batch", "token_ttl": 3})).await;
@@ -170,11 +167,7 @@ async fn tokens_that_cannot_be_renewed_are_replaced_by_a_login() {
 #[tokio::test]
 async fn a_rate_limit_says_when_to_come_back_if_the_server_does() {
     for product in [Product::OpenBao, Product::Vault] {
-        let Some(server) = Server::own(product) else {
-            skip("the server whose limits this test sets has no program");
-            continue;
-        };
-        let admin = Admin::of(Some(server)).unwrap();
+        let Some(admin) = Admin::own(product).await else { continue };
         let mount = admin.mount(Engine::Kv2).await;
         let backend = configured(&admin, &mount, Engine::Kv2);
         let quota = json!({"path": format!("{mount}/"), "rate": 1, "interval": "60s"});
