@@ -129,11 +129,12 @@ const PROOFS: &[Proof] = &[
     },
     Proof {
         name: "vault",
-        about: "on OpenBao: 60 s with tokens of 5 s, 1,000 races of two writers, 1,000 secrets beside bare requests",
+        about: "on OpenBao: 60 s with tokens of 5 s, 1,000 races of two writers, 1,000 secrets beside bare requests, 100 rounds of two rotations at once",
         work: Work::Tests(&[
             Scaled { package: "secrets-backend-hcvault", filter: "tokens::short_lived", rounds: 60 },
             Scaled { package: "secrets-backend-hcvault", filter: "kv::of_two_writers", rounds: 1_000 },
             Scaled { package: "secrets-backend-hcvault", filter: "cost::", rounds: 1_000 },
+            Scaled { package: "secrets-backend-hcvault", filter: "sharing::", rounds: 100 },
         ]),
     },
     Proof {

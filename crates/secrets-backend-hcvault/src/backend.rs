@@ -43,7 +43,9 @@ impl HcVaultBackend {
     pub fn new(config: HcVaultConfig) -> std::result::Result<Self, InvalidConfig> {
         let mut config = config.checked()?;
         let wire = Arc::new(Wire::new(&config)?);
-        let name = format!("hcvault at {}/{}", wire.address(), config.mount);
+        let within =
+            config.namespace.as_ref().map(|name| format!(" in namespace {name}")).unwrap_or_default();
+        let name = format!("hcvault at {}/{}{within}", wire.address(), config.mount);
         let session = Session::new(Arc::clone(&wire), config.auth.clone(), config.cache.take());
         Ok(Self { name, config, api: Arc::new(Api { wire, session }), store: OnceCell::new() })
     }

@@ -12,7 +12,8 @@ mod safe;
 mod secret;
 mod usage;
 pub use safe::{
-    AuditCommand, BackendCommand, ConfigCommand, InitArgs, KdfChoice, KeyCommand, SlotKind, TrustArgs,
+    AuditCommand, BackendCommand, ConfigCommand, InitArgs, JoinArgs, KdfChoice, KeyCommand, SlotKind,
+    TrustArgs,
 };
 pub use secret::{
     DeleteArgs, DescribeArgs, Field, GetArgs, HistoryArgs, ListArgs, MetadataArgs, PathsArgs, RollbackArgs,
@@ -124,6 +125,8 @@ pub enum OutputFormat {
 pub enum Command {
     /// Make a safe, with the slots that you choose
     Init(InitArgs),
+    /// Make this machine another installation of the safe that the backend holds
+    Join(JoinArgs),
     /// Store a value under a path
     Set(SetArgs),
     /// Print a value

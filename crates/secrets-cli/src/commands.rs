@@ -20,6 +20,7 @@ mod context;
 mod export;
 mod import;
 mod init;
+mod join;
 mod key;
 mod read;
 mod run;
@@ -72,6 +73,7 @@ async fn dispatch(cli: Cli, environment: Environment) -> Result<u8, Failure> {
     let context = Context::new(cli.global, environment, &directory)?;
     match command {
         Command::Init(args) => init::run(&context, &args).await,
+        Command::Join(args) => join::run(&context, &args).await,
         Command::Set(args) => write::set(&context, &args).await,
         Command::Get(args) => read::get(&context, &args).await,
         Command::List(args) => read::list(&context, &args).await,

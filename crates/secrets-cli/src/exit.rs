@@ -1,7 +1,7 @@
 //! Exit codes: a stable contract with scripts.
 
 use secrets_backend::ErrorKind;
-use secrets_manager::{Error, FileError, LockError, Places, StateError};
+use secrets_manager::{Error, FileError, ForeignPlace, LockError, Places, StateError};
 
 use crate::failure::Failure;
 use crate::hints;
@@ -65,12 +65,12 @@ pub fn of(error: &Error, places: &Places) -> u8 {
     match error {
         Error::Backend(error) => of_kind(error.kind()),
         Error::Audit(_) | Error::ShortLog { .. } => AUDIT,
-        Error::NoSafe(_) => NOT_FOUND,
+        Error::NoSafe(_) | Error::NoSafeThere(_) => NOT_FOUND,
         Error::SafeExists(_) => CONFLICT,
         Error::WrongSecret { .. } | Error::KeyFile { .. } | Error::UnknownInstallation(_) => LOCKED,
-        Error::Header { .. } | Error::Keyring { .. } => TAMPERED,
+        Error::Header { .. } | Error::Keyring { .. } | Error::Stored { .. } => TAMPERED,
         Error::OldHeader { .. } => STALE,
-        Error::Slot(_) | Error::InvalidInput(_) => USAGE,
+        Error::Slot(_) | Error::InvalidInput(_) | Error::NotShareable(_) => USAGE,
         Error::State(error) => match error {
             StateError::File(error) => of_file(error, places),
             StateError::Held { .. } => UNAVAILABLE,
@@ -90,6 +90,7 @@ pub fn of(error: &Error, places: &Places) -> u8 {
 pub fn failure(error: Error, places: &Places) -> Failure {
     let code = of(&error, places);
     let hint = match &error {
+        Error::Backend(error) if is_foreign(error) => Some(hints::FOREIGN_PLACE),
         Error::Backend(error) => hints::of_kind(error.kind()),
         Error::Audit(_) | Error::ShortLog { .. } => hints::of_kind(ErrorKind::AuditUnavailable),
         Error::WrongSecret { .. } => Some("another key file (--key-file) or the recovery phrase"),
@@ -116,6 +117,11 @@ pub fn failure(error: Error, places: &Places) -> Failure {
         Some(hint) => failure.hint(hint),
         None => failure,
     }
+}
+
+/// Whether a place was refused because it belongs to another safe.
+fn is_foreign(error: &secrets_backend::Error) -> bool {
+    std::error::Error::source(error).is_some_and(|source| source.is::<ForeignPlace>())
 }
 
 /// A file of the audit log that cannot be used means that nothing can be recorded; others are a matter of

@@ -37,6 +37,10 @@ pub fn of_kind(kind: ErrorKind) -> Option<&'static str> {
     })
 }
 
+/// What to try where a backend holds another safe.
+pub const FOREIGN_PLACE: &str =
+    "`secrets join` makes this machine an installation of that safe; another `prefix` keeps two safes apart";
+
 const MAX_TYPED: usize = 200;
 
 #[cfg(test)]

@@ -15,7 +15,8 @@ use rand_core::TryCryptoRng;
 use sha2::{Digest, Sha256};
 
 use crate::{
-    Error, InstallationId, KdfLimits, KdfParams, Result, RootKey, SafeId, SlotSecret, kdf, separation,
+    Error, HeaderKey, InstallationId, KdfLimits, KdfParams, Result, RootKey, SafeId, SlotSecret, kdf,
+    separation,
 };
 
 pub use copies::{COPY_LEN, Copies, CopyState, CopyWrite, FILE_LEN, UnlockedFile};
@@ -90,9 +91,9 @@ impl Header {
 
     /// Its bytes, with a new MAC. Call [`Header::advance`] before, where it was changed.
     #[must_use]
-    pub fn encode(&self, root: &RootKey) -> Vec<u8> {
+    pub fn encode(&self, key: &HeaderKey) -> Vec<u8> {
         let mut bytes = codec::encode(self);
-        let mac = mac_of(&bytes, &self.safe, root).finalize().into_bytes();
+        let mac = mac_of(&bytes, key).finalize().into_bytes();
         bytes.extend_from_slice(&mac);
         bytes
     }
@@ -229,7 +230,7 @@ impl Header {
                 }
             };
             if let Ok(root) = slot.open(&key, &self.safe) {
-                self.verify_mac(&root)?;
+                self.verify_mac(&root.header_key(&self.safe))?;
                 return Ok(Unlocked { root, slot: slot.info() });
             }
         }
@@ -240,9 +241,9 @@ impl Header {
     ///
     /// # Errors
     /// [`Error::HeaderForged`].
-    pub fn verify_mac(&self, root: &RootKey) -> Result<()> {
+    pub fn verify_mac(&self, key: &HeaderKey) -> Result<()> {
         let bytes = codec::encode(self);
-        mac_of(&bytes, &self.safe, root).verify_slice(&self.mac).map_err(|_| Error::HeaderForged)
+        mac_of(&bytes, key).verify_slice(&self.mac).map_err(|_| Error::HeaderForged)
     }
 
     /// Takes over what another header of the same safe has: slots by salt, installations by id, states only
@@ -251,9 +252,10 @@ impl Header {
     ///
     /// # Errors
     /// [`Error::ForeignSafe`], [`Error::HeaderForged`] for the other header; [`Error::InstallationConflict`];
-    /// [`Error::Full`]. Nothing is changed then.
-    pub fn merge(&mut self, other: &Self, root: &RootKey) -> Result<bool> {
-        merge::merge(self, other, root)
+    /// [`Error::Full`]; [`Error::LastSlot`] where each removed what the other kept, and nothing would open the
+    /// safe. Nothing is changed then.
+    pub fn merge(&mut self, other: &Self, key: &HeaderKey) -> Result<bool> {
+        merge::merge(self, other, key)
     }
 
     /// The header for backends: without passphrase slots, each copy of which is a target for offline
@@ -316,9 +318,10 @@ impl fmt::Display for Fingerprint {
     }
 }
 
-fn mac_of(bytes: &[u8], safe: &SafeId, root: &RootKey) -> Hmac<Sha256> {
-    let key = root.header_mac_key(safe);
-    Hmac::<Sha256>::new_from_slice(key.expose()).expect("HMAC takes a key of any length").chain_update(bytes)
+fn mac_of(bytes: &[u8], key: &HeaderKey) -> Hmac<Sha256> {
+    Hmac::<Sha256>::new_from_slice(key.0.expose())
+        .expect("HMAC takes a key of any length")
+        .chain_update(bytes)
 }
 
 /// The most slots of a header, removed ones included.

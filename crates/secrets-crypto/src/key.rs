@@ -116,8 +116,10 @@ impl RootKey {
         StateKey(self.derived(separation::STATE_KEY, safe))
     }
 
-    pub(crate) fn header_mac_key(&self, safe: &SafeId) -> Key {
-        self.derived(separation::HEADER_MAC, safe)
+    /// The key that authenticates the headers of a safe.
+    #[must_use]
+    pub fn header_key(&self, safe: &SafeId) -> HeaderKey {
+        HeaderKey(self.derived(separation::HEADER_MAC, safe))
     }
 
     pub(crate) fn verifier(&self, safe: &SafeId) -> Key {
@@ -160,6 +162,31 @@ impl fmt::Debug for StateKey {
     }
 }
 
+/// The key that authenticates the headers of a safe, derived from the root key. It opens no secret.
+///
+/// ```compile_fail,E0599
+/// let root = secrets_crypto::RootKey::generate(&mut getrandom::SysRng)?;
+/// let copy = root.header_key(&secrets_crypto::SafeId::from_bytes([0; 16])).clone();
+/// # Ok::<(), secrets_crypto::Error>(())
+/// ```
+/// ```compile_fail,E0277
+/// let root = secrets_crypto::RootKey::generate(&mut getrandom::SysRng)?;
+/// println!("{}", root.header_key(&secrets_crypto::SafeId::from_bytes([0; 16])));
+/// # Ok::<(), secrets_crypto::Error>(())
+/// ```
+/// ```compile_fail,E0277
+/// let root = secrets_crypto::RootKey::generate(&mut getrandom::SysRng)?;
+/// serde_json::to_string(&root.header_key(&secrets_crypto::SafeId::from_bytes([0; 16])));
+/// # Ok::<(), secrets_crypto::Error>(())
+/// ```
+pub struct HeaderKey(pub(crate) Key);
+
+impl fmt::Debug for HeaderKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("HeaderKey(..)")
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -171,14 +198,15 @@ mod tests {
         let root = RootKey(key);
         assert_eq!(format!("{root:?} {root:#?}"), "RootKey(..) RootKey(..)");
         assert_eq!(format!("{:?}", root.state_key(&SafeId::from_bytes([0; 16]))), "StateKey(..)");
+        assert_eq!(format!("{:?}", root.header_key(&SafeId::from_bytes([0; 16]))), "HeaderKey(..)");
     }
 
     #[test]
     fn keys_of_different_use_or_safe_differ() {
         let root = RootKey(Key::from_bytes(&[7; 32]));
         let (one, two) = (SafeId::from_bytes([1; 16]), SafeId::from_bytes([2; 16]));
-        assert_ne!(root.header_mac_key(&one).expose(), root.state_key(&one).0.expose());
-        assert_ne!(root.header_mac_key(&one).expose(), root.verifier(&one).expose());
+        assert_ne!(root.header_key(&one).0.expose(), root.state_key(&one).0.expose());
+        assert_ne!(root.header_key(&one).0.expose(), root.verifier(&one).expose());
         assert_ne!(root.state_key(&one).0.expose(), root.state_key(&two).0.expose());
     }
 }

@@ -58,6 +58,16 @@ pub struct EpochInfo {
     pub created_ms: u64,
 }
 
+/// What another sealed form of a keyring brought, see [`Keyring::learn`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Learned {
+    /// Whether this keyring changed.
+    pub is_news: bool,
+    /// Whether the other has everything that this one had before, and so may take its place.
+    pub has_all: bool,
+}
+
 /// What a key is still good for. States only move forward.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
@@ -244,6 +254,27 @@ impl Keyring {
     /// [`Error::Full`]. Nothing is changed then.
     pub fn merge(&mut self, other: Self) -> Result<()> {
         merge::merge(self, other)
+    }
+
+    /// Takes over the epochs of a later sealed form of this keyring, without the root key: by the tenant root keys
+    /// that it has. Says what that brought; `None` where the other is sealed under a tenant root key that this one
+    /// lacks, which only [`Keyring::open`] can open.
+    ///
+    /// # Errors
+    /// As [`Keyring::open`] and [`Keyring::merge`]. Nothing is changed then.
+    pub fn learn(&mut self, bytes: &[u8]) -> Result<Option<Learned>> {
+        let Some((other, has_all)) = codec::open_known(bytes, self)? else { return Ok(None) };
+        let state =
+            |keyring: &Self| keyring.epochs().map(|epoch| (epoch.id, epoch.state)).collect::<Vec<_>>();
+        let before = state(self);
+        merge::merge(self, other)?;
+        Ok(Some(Learned { is_news: state(self) != before, has_all }))
+    }
+
+    /// Whether it has this epoch, destroyed or not.
+    #[must_use]
+    pub fn has_epoch(&self, id: u32) -> bool {
+        self.epochs.contains_key(&id)
     }
 
     /// The object id of an absolute path, `<environment>/<path>`.

@@ -18,5 +18,5 @@ pub use aead::Suite;
 pub use error::{Error, Result};
 pub use ids::{ContentId, InstallationId, InvalidId, ObjectId, SafeId, TenantId};
 pub use kdf::{KdfLimits, KdfParams};
-pub use key::{Key, RootKey, StateKey};
+pub use key::{HeaderKey, Key, RootKey, StateKey};
 pub use slot_secret::{KeyFile, RecoveryPhrase, SlotSecret};

@@ -2,12 +2,24 @@
 
 use std::path::PathBuf;
 
+use secrets_crypto::SafeId;
+
 use crate::files::FileError;
 use crate::locks::LockError;
 use crate::state::StateError;
 
 /// The result of an operation on a safe.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// A backend holds another safe at this place: the source of an `InvalidInput` of the first call there. Join that
+/// safe, or choose another place or prefix.
+#[derive(Clone, Copy, Debug, thiserror::Error)]
+#[error("the place belongs to another safe, {safe}")]
+#[non_exhaustive]
+pub struct ForeignPlace {
+    /// The safe that is there.
+    pub safe: SafeId,
+}
 
 /// A failed operation on a safe, by what the caller can do about it.
 #[derive(Debug, thiserror::Error)]
@@ -73,6 +85,23 @@ pub enum Error {
         /// What is wrong with it.
         source: secrets_crypto::Error,
     },
+    /// What a backend holds of a safe cannot be used: it is damaged, changed by someone without the root key, or
+    /// of a newer version.
+    #[error("the {what} at {place}: {source}")]
+    Stored {
+        /// `header` or `keyring`.
+        what: &'static str,
+        /// The backend.
+        place: String,
+        /// What is wrong with it.
+        source: secrets_crypto::Error,
+    },
+    /// A backend cannot keep what several installations write: it has neither conditions nor versions.
+    #[error("{0} can be used by one installation alone: it has neither conditional writes nor versions")]
+    NotShareable(String),
+    /// Backend and safe do not go together: nothing of a safe is there.
+    #[error("there is no safe at {0}")]
+    NoSafeThere(String),
     /// This installation is not listed in the header. Join the safe.
     #[error("the key {} belongs to no installation of this safe", .0.display())]
     UnknownInstallation(PathBuf),

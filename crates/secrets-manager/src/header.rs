@@ -13,7 +13,7 @@ use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 use secrets_crypto::header::{Copies, CopyState, CopyWrite, FILE_LEN, Header, UnlockedFile};
-use secrets_crypto::{KdfLimits, RootKey};
+use secrets_crypto::{HeaderKey, KdfLimits};
 
 use crate::files::{self, FileError};
 use crate::unlock::Unlock;
@@ -58,6 +58,13 @@ impl HeaderFile {
         self.copies.best().map_err(|error| self.error(error))
     }
 
+    /// The best copy that holds under the header key.
+    pub(crate) fn authentic(&self, key: &HeaderKey) -> Result<Header> {
+        let readable = self.copies.in_order().map_err(|error| self.error(error))?;
+        let sound = readable.into_iter().find(|header| header.verify_mac(key).is_ok());
+        sound.cloned().ok_or_else(|| self.error(secrets_crypto::Error::HeaderForged))
+    }
+
     /// Opens the root key with a slot secret, and checks the header under it. Damaged copies are warned of.
     pub(crate) fn unlock(&self, unlock: &Unlock) -> Result<UnlockedFile> {
         let unlocked = unlock.with_secret(|secret| self.copies.unlock(secret, &kdf_limits()))?;
@@ -82,8 +89,8 @@ impl HeaderFile {
 
     /// Puts a header in the place of both copies, so that a sound one exists at every moment. Only on top of
     /// what was read by [`HeaderFile::read_durable`].
-    pub(crate) fn write(&self, header: &Header, root: &RootKey) -> Result<()> {
-        let writes = self.copies.writes(&header.encode(root)).map_err(|error| self.error(error))?;
+    pub(crate) fn write(&self, header: &Header, key: &HeaderKey) -> Result<()> {
+        let writes = self.copies.writes(&header.encode(key)).map_err(|error| self.error(error))?;
         let file = files::open_or_create(&self.path)?;
         write_copies(&file, &writes).map_err(|source| FileError::Io { path: self.path.clone(), source })?;
         Ok(files::sync_parent(&self.path)?)
@@ -124,8 +131,8 @@ fn settle(file: &impl Medium) -> io::Result<()> {
 }
 
 /// Makes the header's file; fails where there is one.
-pub(crate) fn create(path: &Path, header: &Header, root: &RootKey) -> Result<()> {
-    let image = Copies::new_file(&header.encode(root));
+pub(crate) fn create(path: &Path, header: &Header, key: &HeaderKey) -> Result<()> {
+    let image = Copies::new_file(&header.encode(key));
     let image = image.map_err(|source| Error::Header { path: path.into(), source })?;
     Ok(files::create_new(path, &image)?)
 }

@@ -69,10 +69,27 @@ fn make(places: &Places, options: &InitOptions) -> Result<Initialised> {
     if options.slots.is_empty() {
         return Err(Error::InvalidInput("a safe needs at least one slot".to_owned()));
     }
+    let _lock = vacant(places)?;
+    let random = |_| Error::Random;
+    let root = RootKey::generate(&mut SysRng).map_err(random)?;
+    let safe = SafeId::generate(&mut SysRng).map_err(random)?;
+    let mut header = Header::new(safe);
+    let mut recovery_phrase = None;
+    for (slot, label) in &options.slots {
+        recovery_phrase = slots::add(&mut header, &root, slot, label)?.recovery_phrase.or(recovery_phrase);
+    }
+    let keyrings = [new_keyring(places, safe, &root)?];
+    install(places, &mut header, &root, &keyrings, Action::SafeInit, &options.caller)?;
+    Ok(Initialised { safe, fingerprint: header.fingerprint(&root).to_string(), recovery_phrase })
+}
+
+/// Makes the directories of an installation, and keeps others from making a safe there; refused where there is
+/// one, or the log of an earlier one.
+pub(crate) fn vacant(places: &Places) -> Result<File> {
     for directory in [&places.data, &places.state, &places.keyrings()] {
         files::create_dir(directory)?;
     }
-    let _lock = lock(places)?;
+    let lock = lock(places)?;
     if header::exists(&places.header()) {
         return Err(Error::SafeExists(places.data.clone()));
     }
@@ -83,40 +100,42 @@ fn make(places: &Places, options: &InitOptions) -> Result<Initialised> {
             log.display()
         )));
     }
-    let random = |_| Error::Random;
-    let root = RootKey::generate(&mut SysRng).map_err(random)?;
-    let safe = SafeId::generate(&mut SysRng).map_err(random)?;
-    let mut header = Header::new(safe);
-    let mut recovery_phrase = None;
-    for (slot, label) in &options.slots {
-        recovery_phrase = slots::add(&mut header, &root, slot, label)?.recovery_phrase.or(recovery_phrase);
-    }
+    Ok(lock)
+}
+
+/// A tenant's keyring as it is stored.
+pub(crate) type SealedKeyring = (TenantId, Vec<u8>);
+
+fn new_keyring(places: &Places, safe: SafeId, root: &RootKey) -> Result<SealedKeyring> {
+    let tenant = TenantId::generate(&mut SysRng).map_err(|_| Error::Random)?;
+    let now = Timestamp::now().as_millis();
+    let sealed = Keyring::create(safe, tenant, DEFAULT_TENANT, now, Suite::detect(), &mut SysRng)
+        .and_then(|mut keyring| keyring.seal(root, &mut SysRng));
+    let path = places.keyrings().join(tenant.to_string());
+    Ok((tenant, sealed.map_err(|source| Error::Keyring { path, source })?))
+}
+
+/// Writes the files of a new installation, which the header lists then; the header itself last. Answers its id.
+pub(crate) fn install(
+    places: &Places,
+    header: &mut Header,
+    root: &RootKey,
+    keyrings: &[SealedKeyring],
+    action: Action,
+    caller: &Caller,
+) -> Result<InstallationId> {
     let signing_key = SigningKey::generate(&mut SysRng)?;
-    let installation = InstallationId::generate(&mut SysRng).map_err(random)?;
+    let installation = InstallationId::generate(&mut SysRng).map_err(|_| Error::Random)?;
     let listed = header.add_installation(installation, *signing_key.verifying_key().as_bytes());
     listed.map_err(Error::Slot)?;
     header.advance();
-    make_keyring(places, safe, &root)?;
+    for (tenant, sealed) in keyrings {
+        files::replace(&places.keyrings().join(tenant.to_string()), sealed)?;
+    }
     files::replace(&places.installation_key(), signing_key.to_text().as_bytes())?;
-    header::create(&places.header(), &header, &root)?;
-    record(places, safe, installation, signing_key, &options.caller)?;
-    Ok(Initialised { safe, fingerprint: header.fingerprint(&root).to_string(), recovery_phrase })
-}
-
-fn make_keyring(places: &Places, safe: SafeId, root: &RootKey) -> Result<()> {
-    let tenant = TenantId::generate(&mut SysRng).map_err(|_| Error::Random)?;
-    let path = places.keyrings().join(tenant.to_string());
-    let sealed = Keyring::create(
-        safe,
-        tenant,
-        DEFAULT_TENANT,
-        Timestamp::now().as_millis(),
-        Suite::detect(),
-        &mut SysRng,
-    )
-    .and_then(|mut keyring| keyring.seal(root, &mut SysRng));
-    let sealed = sealed.map_err(|source| Error::Keyring { path: path.clone(), source })?;
-    Ok(files::replace(&path, &sealed)?)
+    header::create(&places.header(), header, &root.header_key(&header.safe_id()))?;
+    record(places, header.safe_id(), installation, signing_key, action, caller)?;
+    Ok(installation)
 }
 
 fn record(
@@ -124,16 +143,12 @@ fn record(
     safe: SafeId,
     installation: InstallationId,
     key: SigningKey,
+    action: Action,
     caller: &Caller,
 ) -> Result<()> {
     let log = AuditLog::open(log_config(places, safe, installation)?, key)?;
-    let mut entry = NewEntry::new(
-        Timestamp::now().as_millis(),
-        boot()?,
-        OpId::from_bytes(random_bytes()?),
-        Action::SafeInit,
-        Outcome::Ok,
-    );
+    let op = OpId::from_bytes(random_bytes()?);
+    let mut entry = NewEntry::new(Timestamp::now().as_millis(), boot()?, op, action, Outcome::Ok);
     entry.actor = caller.actor.as_deref().map(Token::lossy);
     log.append(vec![entry], Durability::Synced)?;
     Ok(())

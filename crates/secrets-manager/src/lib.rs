@@ -3,13 +3,17 @@
 
 mod audited;
 mod blocking;
+mod control;
 mod error;
 mod files;
 mod header;
 mod init;
+mod join;
 mod locks;
 mod places;
 mod recorder;
+mod replica;
+mod rotate;
 mod safe;
 mod seal;
 mod slots;
@@ -20,13 +24,15 @@ mod tenant;
 mod unlock;
 mod verify;
 
-pub use error::{Error, Result};
+pub use error::{Error, ForeignPlace, Result};
 pub use files::FileError;
 pub use init::{InitOptions, Initialised, init};
+pub use join::{FoundSafe, JoinOptions, Joined, UnlockedSafe, find};
 pub use locks::LockError;
 pub use places::Places;
 pub use recorder::Caller;
-pub use safe::{Description, ListScope, Options, Purpose, Safe, Summary};
+pub use rotate::Rotated;
+pub use safe::{Description, ListScope, Options, Place, Purpose, Safe, Summary};
 pub use slots::{AddedSlot, NewSlot, SlotInfo, SlotKind, Slots};
 pub use state::StateError;
 pub use status::{Status, status};

@@ -133,7 +133,7 @@ impl Recorder {
     ) -> Result<NewEntry> {
         let mut entry =
             NewEntry::new(Timestamp::now().as_millis(), self.boot.clone(), call.op, call.action, outcome);
-        entry.tenant = Some(*self.tenant.keyring.tenant_id().as_bytes());
+        entry.tenant = Some(*self.tenant.id().as_bytes());
         entry.actor = self.caller.actor.as_deref().map(Token::lossy);
         entry.objects = objects;
         entry.code = code.map(Token::lossy);
@@ -146,7 +146,7 @@ impl Recorder {
         let detail = serde_json::to_vec(&Detail { caller: &self.caller, paths });
         let detail = detail.map_err(|error| unavailable(error.to_string()))?;
         self.tenant
-            .keyring
+            .keyring()
             .seal_detail(&detail, &mut SysRng)
             .map_err(|_| unavailable("the system's source of randomness failed".to_owned()))
     }

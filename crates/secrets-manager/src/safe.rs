@@ -13,14 +13,28 @@ use secrets_backend::{
     VersionMeta, Written,
 };
 use secrets_crypto::Suite;
+use secrets_crypto::header::Fingerprint;
 
 use crate::audited::AuditBackend;
 use crate::blocking::blocking;
+use crate::control::Object;
 use crate::recorder::Caller;
+use crate::replica::Replica;
 use crate::slots::Slots;
 use crate::unlock::Unlock;
 use crate::{Places, Result};
 pub use views::{Description, Summary};
+
+/// Who else can use a backend.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Place {
+    /// Other installations: header and keyrings are kept there too, so that they can join, and a place of another
+    /// safe is refused.
+    Shared,
+    /// This installation alone, as with a directory of this machine: its own files say everything.
+    Own,
+}
 
 /// How a safe is opened.
 #[derive(Debug)]
@@ -28,6 +42,8 @@ pub use views::{Description, Summary};
 pub struct Options {
     /// The backend that keeps the secrets.
     pub backend: Arc<dyn SecretBackend>,
+    /// Who else can use the backend; [`Place::Shared`].
+    pub place: Place,
     /// The environment: sealed into every secret, so that staging and production cannot be swapped.
     pub environment: String,
     /// Who asks.
@@ -46,6 +62,7 @@ impl Options {
     pub fn new(backend: Arc<dyn SecretBackend>) -> Self {
         Self {
             backend,
+            place: Place::Shared,
             environment: "default".to_owned(),
             caller: Caller::default(),
             suite: Suite::detect(),
@@ -63,6 +80,8 @@ impl Options {
 #[derive(Debug)]
 pub struct Safe {
     pub(crate) stack: Arc<AuditBackend>,
+    pub(crate) replica: Arc<Replica>,
+    pub(crate) fingerprint: Fingerprint,
     pub(crate) places: Places,
 }
 
@@ -257,6 +276,12 @@ impl Safe {
         Ok(self.stack.check().await?)
     }
 
+    /// The fingerprint of the safe: to be compared when another installation joins.
+    #[must_use]
+    pub fn fingerprint(&self) -> String {
+        self.fingerprint.to_string()
+    }
+
     /// The slots of the safe, to be changed; what opens them has to be given again.
     #[must_use]
     pub fn slots(&self, unlock: Unlock) -> Slots<'_> {
@@ -269,7 +294,8 @@ impl Safe {
         &self.stack.recorder().log
     }
 
-    /// Signs the present head of the audit log, and records that.
+    /// Signs the present head of the audit log, and records that. A copy goes to a shared backend, where it is
+    /// reached.
     ///
     /// # Errors
     /// [`Audit`](crate::Error::Audit).
@@ -277,14 +303,21 @@ impl Safe {
         let recorder = self.stack.recorder();
         recorder.read(recorder.call(Action::AuditCheckpoint)?, &[], Vec::new(), None).await?;
         let log = Arc::clone(&recorder.log);
-        Ok(blocking(move || log.checkpoint()).await?)
+        let checkpoint = blocking(move || log.checkpoint()).await?;
+        if let Some(shared) = &self.replica.shared {
+            let object = Object::Checkpoint(recorder.tenant.writer());
+            if let Err(error) = shared.control.overwrite(object, checkpoint.as_bytes()).await {
+                tracing::warn!(%error, "the checkpoint was not copied to the backend");
+            }
+        }
+        Ok(checkpoint)
     }
 
     /// Opens the sealed detail of an audit entry: JSON with user, host, program, reason and paths.
     /// `None` where it was sealed by another tenant, or erased.
     #[must_use]
     pub fn audit_detail(&self, sealed: &[u8]) -> Option<Vec<u8>> {
-        self.stack.recorder().tenant.keyring.open_detail(sealed).ok().map(|plain| plain.to_vec())
+        self.stack.recorder().tenant.keyring().open_detail(sealed).ok().map(|plain| plain.to_vec())
     }
 
     /// The safe as a backend: the whole stack behind the contract, sealed, verified and audited.

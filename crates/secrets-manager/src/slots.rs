@@ -105,11 +105,16 @@ impl<'a> Slots<'a> {
             let mut unlocked = file.unlock(&unlock)?;
             let value = change(&mut unlocked.header, &unlocked.root)?;
             unlocked.header.advance();
-            file.write(&unlocked.header, &unlocked.root)?;
+            file.write(&unlocked.header, &unlocked.root.header_key(&unlocked.header.safe_id()))?;
             state.record_header(unlocked.header.sequence())?;
             Ok(value)
         })
         .await;
+        if changed.is_ok()
+            && let Err(error) = self.safe.replica.push().await
+        {
+            tracing::warn!(%error, "the change was not copied to the backend yet; the next write there does it");
+        }
         let code = changed.as_ref().err().map(|_: &Error| "slot");
         let outcome =
             if changed.is_ok() { secrets_audit::Outcome::Ok } else { secrets_audit::Outcome::Error };

@@ -9,24 +9,30 @@ use secrets_multicloud::FailoverBackend;
 use crate::audited::AuditBackend;
 use crate::locks::Locks;
 use crate::recorder::Recorder;
+use crate::replica::{Replica, ReplicaBackend};
 use crate::seal::SealBackend;
 use crate::verify::verify_function;
 
 /// Puts the wrappers around a backend. From the caller inwards:
 ///
-/// audit → seal (with the tenant's keys) → failover (with the verify function) → retry → timeout → backend
+/// audit → seal (with the tenant's keys) → failover (with the verify function) → replica (this safe's place)
+/// → [`patient`]
 pub(crate) fn stack(
-    backend: Arc<dyn SecretBackend>,
+    patient: Arc<dyn SecretBackend>,
+    replica: Arc<Replica>,
     recorder: Recorder,
     locks: Arc<Locks>,
-    deadline: Duration,
 ) -> AuditBackend {
     let (tenant, state) = (Arc::clone(&recorder.tenant), Arc::clone(&recorder.state));
-    let name = backend.to_string();
+    let name = replica.name().to_owned();
     let verify = verify_function(Arc::clone(&tenant), Arc::clone(&state), name.clone());
+    let failover = FailoverBackend::new(name, Arc::new(ReplicaBackend::new(patient, replica)), verify);
+    AuditBackend::new(SealBackend::new(Arc::new(failover), tenant, state), recorder, locks)
+}
+
+/// A backend that is tried again where that can help, within a deadline: retry → timeout → backend.
+pub(crate) fn patient(backend: Arc<dyn SecretBackend>, deadline: Duration) -> Arc<dyn SecretBackend> {
     let mut retries = RetryConfig::default();
     retries.deadline = deadline;
-    let replica = RetryBackend::new(TimeoutBackend::new(backend, deadline), retries);
-    let failover = FailoverBackend::new(name, Arc::new(replica), verify);
-    AuditBackend::new(SealBackend::new(Arc::new(failover), tenant, state), recorder, locks)
+    Arc::new(RetryBackend::new(TimeoutBackend::new(backend, deadline), retries))
 }

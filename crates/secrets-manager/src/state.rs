@@ -27,6 +27,7 @@ type Table = TableDefinition<'static, &'static [u8], &'static [u8]>;
 const MARKS: Table = TableDefinition::new("marks");
 const META: Table = TableDefinition::new("meta");
 const JOURNAL: Table = TableDefinition::new("journal");
+const PLACES: Table = TableDefinition::new("places");
 
 const FORMAT: u64 = 1;
 
@@ -46,6 +47,8 @@ pub(crate) struct Survey {
     pub(crate) heights: Heights,
     /// Whether a bulk write was cut short, or still runs.
     pub(crate) has_journal: bool,
+    /// What was last agreed on with the backend that was asked for; see [`State::record_place`].
+    pub(crate) agreed: Option<[u8; 32]>,
 }
 
 /// What the whole installation has seen.
@@ -136,8 +139,9 @@ impl State {
         }
     }
 
-    /// What the installation as a whole has seen, in one opening.
-    pub(crate) fn survey(&self) -> Result<Survey, StateError> {
+    /// What the installation as a whole has seen, and what it has agreed on with the backend at `place`, in one
+    /// opening.
+    pub(crate) fn survey(&self, place: &str) -> Result<Survey, StateError> {
         let found = self.db.read(|transaction| {
             let heights = match transaction.open_table(META) {
                 Ok(table) => table.get(HEIGHTS)?.map(|row| row.value().to_vec()),
@@ -149,11 +153,28 @@ impl State {
                 Err(TableError::TableDoesNotExist(_)) => false,
                 Err(error) => return Err(error.into()),
             };
-            Ok((heights, has_journal))
+            let agreed = match transaction.open_table(PLACES) {
+                Ok(table) => table.get(place.as_bytes())?.map(|row| row.value().to_vec()),
+                Err(TableError::TableDoesNotExist(_)) => None,
+                Err(error) => return Err(error.into()),
+            };
+            Ok((heights, has_journal, agreed))
         })?;
-        let Some((heights, has_journal)) = found else { return Ok(Survey::default()) };
+        let Some((heights, has_journal, agreed)) = found else { return Ok(Survey::default()) };
         let heights = heights.map(|row| self.open_heights(&row)).transpose()?.unwrap_or_default();
-        Ok(Survey { heights, has_journal })
+        let agreed = agreed.map(|row| self.open("places", place.as_bytes(), &row)).transpose()?;
+        let agreed = agreed.map(|digest| digest.try_into().map_err(|_| self.damaged())).transpose()?;
+        Ok(Survey { heights, has_journal, agreed })
+    }
+
+    /// Notes what header and keyring the backend at `place` was left with, by their digest: as long as those of
+    /// this installation are the same, nothing has to be asked there.
+    pub(crate) fn record_place(&self, place: &str, digest: &[u8; 32]) -> Result<(), StateError> {
+        let row = self.seal("places", place.as_bytes(), digest)?;
+        self.db.write(|transaction| {
+            transaction.open_table(PLACES)?.insert(place.as_bytes(), row.as_slice())?;
+            self.raise(transaction, |_| {})
+        })
     }
 
     /// Notes that a header of this sequence has been seen or written.
@@ -342,7 +363,7 @@ mod tests {
         assert_ne!(damaged, good);
         std::fs::write(&path, damaged).unwrap();
         crate::files::create_new(&suspect, b"").unwrap();
-        assert!(state.survey().is_err(), "a reader verifies, too");
+        assert!(state.survey("").is_err(), "a reader verifies, too");
         assert!(state.record(&[(OBJECT, live(3))]).is_err());
         assert!(suspect.exists());
         std::fs::write(&path, good).unwrap();
@@ -357,7 +378,18 @@ mod tests {
         State::new(path.clone(), key(), wait).record(&[(OBJECT, live(1))]).unwrap();
         let other = State::new(path, key(), wait);
         assert!(matches!(other.mark(OBJECT), Err(StateError::Damaged(_))));
-        assert!(matches!(other.survey(), Err(StateError::Damaged(_))));
+        assert!(matches!(other.survey(""), Err(StateError::Damaged(_))));
+    }
+
+    #[test]
+    fn what_was_agreed_on_is_told_for_its_place_alone() {
+        let (_directory, path) = scratch();
+        let state = State::new(path, key(), Duration::from_secs(1));
+        state.record_place("one", &[1; 32]).unwrap();
+        state.record_place("two", &[2; 32]).unwrap();
+        state.record_place("one", &[3; 32]).unwrap();
+        let agreed = |place| state.survey(place).unwrap().agreed;
+        assert_eq!([agreed("one"), agreed("two"), agreed("none")], [Some([3; 32]), Some([2; 32]), None]);
     }
 
     #[test]
@@ -373,7 +405,7 @@ mod tests {
                 Ok(())
             })
             .unwrap();
-        assert!(matches!(state.survey(), Err(StateError::NewerFormat { found: 2, .. })));
+        assert!(matches!(state.survey(""), Err(StateError::NewerFormat { found: 2, .. })));
         assert!(state.record_header(4).is_err(), "and nothing is written over it");
     }
 
@@ -385,11 +417,11 @@ mod tests {
         let (first, second) = (OperationId([0; 16]), OperationId([255; 16]));
         state.write_journal(first, &[row.clone(), row.clone()]).unwrap();
         state.write_journal(second, std::slice::from_ref(&row)).unwrap();
-        assert!(state.survey().unwrap().has_journal);
+        assert!(state.survey("").unwrap().has_journal);
         state.close_journal(first, &[(OBJECT, live(5))]).unwrap();
         assert_eq!(state.journal().unwrap().into_iter().collect::<Vec<_>>(), [(second, vec![row])]);
         state.close_journal(second, &[]).unwrap();
-        assert!(!state.survey().unwrap().has_journal);
+        assert!(!state.survey("").unwrap().has_journal);
         assert_eq!(state.mark(OBJECT).unwrap(), Some(live(5)));
     }
 }

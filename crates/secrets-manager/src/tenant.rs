@@ -1,17 +1,21 @@
 //! One tenant's keys, and what they do to a secret.
 
+use std::sync::{PoisonError, RwLock, RwLockReadGuard};
+
 use getrandom::SysRng;
 use secrets_backend::{ContentId, Metadata, SecretBytes, SecretPath, Stamp, StampKind, Timestamp};
 use secrets_crypto::envelope::{self, Envelope, Expected, Kind, NewEnvelope};
-use secrets_crypto::keyring::Keyring;
-use secrets_crypto::{InstallationId, ObjectId};
+use secrets_crypto::keyring::{Keyring, Learned};
+use secrets_crypto::{InstallationId, ObjectId, TenantId};
 use zeroize::Zeroizing;
 
 /// One tenant's keys in one environment.
 pub(crate) struct Tenant {
-    pub(crate) keyring: Keyring,
-    pub(crate) environment: String,
-    pub(crate) writer: InstallationId,
+    id: TenantId,
+    /// It grows when another installation, or another process of this one, made a new epoch.
+    keyring: RwLock<Keyring>,
+    environment: String,
+    writer: InstallationId,
 }
 
 /// What is to be sealed as one version.
@@ -59,6 +63,32 @@ pub(crate) enum SealError {
 }
 
 impl Tenant {
+    pub(crate) fn new(keyring: Keyring, environment: String, writer: InstallationId) -> Self {
+        Self { id: keyring.tenant_id(), keyring: RwLock::new(keyring), environment, writer }
+    }
+
+    pub(crate) const fn id(&self) -> TenantId {
+        self.id
+    }
+
+    pub(crate) fn environment(&self) -> &str {
+        &self.environment
+    }
+
+    pub(crate) const fn writer(&self) -> InstallationId {
+        self.writer
+    }
+
+    /// The keys as they are known now; not to be held while waiting.
+    pub(crate) fn keyring(&self) -> RwLockReadGuard<'_, Keyring> {
+        self.keyring.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes over the epochs of another sealed form of the keyring; see [`Keyring::learn`].
+    pub(crate) fn learn(&self, bytes: &[u8]) -> secrets_crypto::Result<Option<Learned>> {
+        self.keyring.write().unwrap_or_else(PoisonError::into_inner).learn(bytes)
+    }
+
     /// The path that is sealed with a secret: staging and production are different objects.
     pub(crate) fn absolute(&self, path: &SecretPath) -> String {
         format!("{}/{path}", self.environment)
@@ -66,7 +96,7 @@ impl Tenant {
 
     pub(crate) fn object(&self, path: &SecretPath) -> ObjectId {
         // Only an empty path and one over 65,535 bytes have no object; neither is a `SecretPath`.
-        self.keyring.object_id(&self.absolute(path)).expect("a path has an object id")
+        self.keyring().object_id(&self.absolute(path)).expect("a path has an object id")
     }
 
     pub(crate) fn objects(&self, paths: &[SecretPath]) -> Vec<ObjectId> {
@@ -83,7 +113,7 @@ impl Tenant {
         let mut metadata = Zeroizing::new(Vec::with_capacity(metadata_len));
         serde_json::to_writer(&mut *metadata, draft.metadata).map_err(|_| SealError::MetadataTooLarge)?;
         let envelope = envelope::seal(
-            &self.keyring,
+            &self.keyring(),
             &NewEnvelope {
                 suite: None,
                 kind: match draft.kind {
@@ -121,7 +151,7 @@ impl Tenant {
             _ => SealError::NotSealed,
         })?;
         let expected = Expected { path: &self.absolute(path), version };
-        let opened = envelope.open(&self.keyring, &expected).map_err(|error| match error {
+        let opened = envelope.open(&self.keyring(), &expected).map_err(|error| match error {
             secrets_crypto::Error::UnknownEpoch(_) => SealError::UnknownEpoch,
             _ => SealError::Refused,
         })?;

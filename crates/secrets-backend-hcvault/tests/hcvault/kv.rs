@@ -178,6 +178,7 @@ async fn nested_namespaces_are_places_of_their_own() {
     let admin = admin.inside(&format!("{outer}/{inner}"));
     let mount = admin.mount(Engine::Kv2).await;
     let backend = admin.backend(&mount);
+    assert!(backend.to_string().ends_with(&format!(" in namespace {outer}/{inner}")), "{backend}");
     backend.check().await.unwrap();
     backend.put(&path("a"), &NewSecret::new("inside"), &PutMode::Create).await.unwrap();
     assert_eq!(backend.get(&path("a"), None).await.unwrap().value.expose(), b"inside");

@@ -17,4 +17,5 @@ mod matrix;
 mod methods;
 mod providers;
 mod rows;
+mod sharing;
 mod tokens;

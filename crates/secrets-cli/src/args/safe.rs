@@ -22,6 +22,18 @@ pub struct InitArgs {
     pub recovery_phrase: bool,
 }
 
+/// `join`.
+#[derive(Debug, Args)]
+#[non_exhaustive]
+pub struct JoinArgs {
+    /// The fingerprint that the safe must have, as `secrets key fingerprint` shows it elsewhere
+    #[arg(long, value_name = "TEXT")]
+    pub fingerprint: Option<String>,
+    /// Make no key file for this machine where it has none
+    #[arg(long)]
+    pub no_key_file: bool,
+}
+
 /// `trust`.
 #[derive(Debug, Args)]
 #[non_exhaustive]
@@ -127,6 +139,10 @@ pub enum KeyCommand {
         #[arg(long, value_enum)]
         kdf: Option<KdfChoice>,
     },
+    /// Seal from now on under a new key; what is there stays readable
+    Rotate(OutputArgs),
+    /// Show the safe's fingerprint, to be compared when another installation joins
+    Fingerprint(OutputArgs),
     /// Remove a slot; the last one stays
     Remove {
         /// Its number in `key list`

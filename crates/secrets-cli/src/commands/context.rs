@@ -3,14 +3,17 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use secrets_manager::{Caller, InitOptions, Initialised, Options, Places, Safe, SlotKind, Unlock};
+use secrets_manager::{
+    Caller, InitOptions, Initialised, Options, Place, Places, Safe, SlotInfo, SlotKind, Unlock,
+};
 
 use crate::args::Global;
+use crate::config::schema::LOCAL;
 use crate::config::{self, Configuration};
 use crate::environment::Environment;
 use crate::failure::Failure;
 use crate::prompt::Terminal;
-use crate::{backends, exit, input, output};
+use crate::{backends, exit, hints, input, output};
 
 /// What every command needs.
 #[derive(Debug)]
@@ -103,6 +106,7 @@ impl Context {
                 .no_safe()
                 .hint("`secrets init --passphrase --no-key-file` makes one that your passphrase opens"));
         }
+        self.look_for_safe().await?;
         let mut options = InitOptions::with_key_file(&self.places());
         options.caller = self.caller();
         match secrets_manager::init(&self.places(), options).await {
@@ -112,6 +116,26 @@ impl Context {
             }
             // Another process was faster: its safe is as good.
             Err(secrets_manager::Error::SafeExists(_)) => Ok(()),
+            Err(error) => Err(self.failure(error)),
+        }
+    }
+
+    /// Refuses to make a second safe where the backend in force holds one.
+    ///
+    /// # Errors
+    /// Exit 15 where it does; what the backend answers otherwise.
+    pub async fn look_for_safe(&self) -> Result<(), Failure> {
+        if self.configuration.settings.backend_kind() == LOCAL {
+            return Ok(());
+        }
+        let options = self.options()?;
+        let place = options.backend.to_string();
+        match secrets_manager::find(options.backend, options.deadline).await {
+            Ok(None) => Ok(()),
+            Ok(Some(found)) => {
+                let text = format!("there is a safe at {place} already, {}", found.id());
+                Err(Failure::new(exit::CONFLICT, text).hint(hints::FOREIGN_PLACE))
+            }
             Err(error) => Err(self.failure(error)),
         }
     }
@@ -147,6 +171,15 @@ impl Context {
     /// # Errors
     /// Exit 19 where there is nothing to try and nobody to ask.
     pub fn unlock(&self) -> Result<Unlock, Failure> {
+        if let Some(unlock) = self.unlock_at_hand()? {
+            return Ok(unlock);
+        }
+        let status = secrets_manager::status(&self.places()).map_err(|error| self.failure(error))?;
+        self.ask(&status.slots)
+    }
+
+    /// What unlocks the safe without a question; `None` where nothing is named and the key file is not there.
+    fn unlock_at_hand(&self) -> Result<Option<Unlock>, Failure> {
         let from_file = |path: &Path| passphrase_of(path).map(Unlock::Passphrase);
         let variable = |name: &str| self.environment.path(name);
         for (key, passphrase) in [
@@ -158,22 +191,29 @@ impl Context {
             ),
         ] {
             match (key, passphrase) {
-                (Some(path), _) => return Ok(Unlock::KeyFile(path)),
-                (None, Some(path)) => return from_file(&path),
+                (Some(path), _) => return Ok(Some(Unlock::KeyFile(path))),
+                (None, Some(path)) => return from_file(&path).map(Some),
                 (None, None) => {}
             }
         }
         let key_file = self.key_file();
-        if key_file.symlink_metadata().is_ok() {
-            return Ok(Unlock::KeyFile(key_file));
-        }
-        self.ask(key_file)
+        Ok(key_file.symlink_metadata().is_ok().then_some(Unlock::KeyFile(key_file)))
     }
 
-    /// Asks for what opens one of the safe's slots; an empty passphrase leads on to the recovery phrase.
-    fn ask(&self, key_file: PathBuf) -> Result<Unlock, Failure> {
-        let status = secrets_manager::status(&self.places()).map_err(|error| self.failure(error))?;
-        let has = |kind| status.slots.iter().any(|slot| slot.kind == kind);
+    /// What unlocks a safe with these slots that is not here yet.
+    ///
+    /// # Errors
+    /// As [`Context::unlock`].
+    pub fn unlock_found(&self, slots: &[SlotInfo]) -> Result<Unlock, Failure> {
+        match self.unlock_at_hand()? {
+            Some(unlock) => Ok(unlock),
+            None => self.ask(slots),
+        }
+    }
+
+    /// Asks for what opens one of these slots; an empty passphrase leads on to the recovery phrase.
+    fn ask(&self, slots: &[SlotInfo]) -> Result<Unlock, Failure> {
+        let has = |kind| slots.iter().any(|slot| slot.kind == kind);
         let ask = |what: &str| {
             self.terminal.hidden(what).map_err(|failure| {
                 Failure::new(exit::LOCKED, format!("the safe is locked, and {failure}"))
@@ -192,7 +232,7 @@ impl Context {
         if phrase && (self.terminal.can_ask() || !has(SlotKind::KeyFile)) {
             return ask("Recovery phrase (24 words)").map(Unlock::RecoveryPhrase);
         }
-        Ok(Unlock::KeyFile(key_file))
+        Ok(Unlock::KeyFile(self.key_file()))
     }
 
     /// Who asks, and why, for the audit log.
@@ -214,9 +254,16 @@ impl Context {
         exit::failure(error, &self.places())
     }
 
-    fn options(&self) -> Result<Options, Failure> {
+    /// How the safe is opened over the backend in force.
+    ///
+    /// # Errors
+    /// As [`backends::in_force`].
+    pub fn options(&self) -> Result<Options, Failure> {
         let backend = backends::in_force(&self.configuration, self.places().store())?;
         let mut options = Options::new(backend);
+        if self.configuration.settings.backend_kind() == LOCAL {
+            options.place = Place::Own;
+        }
         options.environment = self.configuration.settings.environment().to_owned();
         options.caller = self.caller();
         if let Some(seconds) = self.configuration.settings.lock_wait {
@@ -226,8 +273,13 @@ impl Context {
     }
 
     fn no_safe(&self) -> Failure {
-        Failure::new(exit::NOT_FOUND, format!("there is no safe at {} yet", self.places().data.display()))
-            .hint("`secrets set PATH` makes one and stores a first secret; `secrets init` lets you choose how it opens")
+        let failure = format!("there is no safe at {} yet", self.places().data.display());
+        let failure = Failure::new(exit::NOT_FOUND, failure);
+        if self.configuration.settings.backend_kind() != LOCAL {
+            return failure
+                .hint("`secrets join` joins the one that the backend holds; `secrets set PATH` makes one");
+        }
+        failure.hint("`secrets set PATH` makes one and stores a first secret; `secrets init` lets you choose how it opens")
     }
 }
 

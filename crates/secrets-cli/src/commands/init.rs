@@ -14,6 +14,12 @@ pub(super) async fn run(context: &Context, args: &InitArgs) -> Result<u8, Failur
     if places.header().exists() {
         return Err(context.failure(secrets_manager::Error::SafeExists(places.data)));
     }
+    if let Err(failure) = context.look_for_safe().await {
+        if failure.code() == exit::CONFLICT {
+            return Err(failure);
+        }
+        output::warn(&format!("whether the backend holds a safe already is not known: {failure}"));
+    }
     if args.recovery_phrase && !context.terminal.stderr {
         return Err(Failure::usage("a recovery phrase is shown on a terminal only, and there is none")
             .hint("leave --recovery-phrase out; `secrets key add recovery-phrase` makes one later"));

@@ -23,6 +23,8 @@ pub(super) async fn run(context: &Context, command: &KeyCommand) -> Result<u8, F
             let slot = new_slot(context, *kind, out.as_deref(), new_passphrase_file.as_deref(), *choice)?;
             add(context, slot, label).await
         }
+        KeyCommand::Rotate(args) => rotate(context, *args).await,
+        KeyCommand::Fingerprint(args) => fingerprint(context, *args).await,
         KeyCommand::Remove { slot } => remove(context, *slot).await,
     }
 }
@@ -101,6 +103,35 @@ async fn remove(context: &Context, slot: u8) -> Result<u8, Failure> {
     let slots = safe.slots(unlock);
     slots.remove(slot).await.map_err(|error| context.failure(error))?;
     output::note(&format!("removed slot {slot}"));
+    Ok(exit::DONE)
+}
+
+async fn rotate(context: &Context, args: OutputArgs) -> Result<u8, Failure> {
+    if context.global.dry_run {
+        output::note("would make a new key");
+        return Ok(exit::DONE);
+    }
+    let (safe, unlock) = context.open_twice().await?;
+    let rotated = safe.rotate_epoch(unlock).await.map_err(|error| context.failure(error))?;
+    let epoch = format!("{:08x}", rotated.epoch);
+    output::data(args.chosen(), json!({ "epoch": epoch, "epochs": rotated.epochs }), || {
+        let mut table = Table::plain();
+        table.row(["epoch".to_owned(), epoch.clone()]);
+        table.row(["epochs".to_owned(), format!("{} of at most 256", rotated.epochs)]);
+        table
+    })?;
+    output::note("What is written from now on is sealed under the new key; what is there stays as it is.");
+    Ok(exit::DONE)
+}
+
+async fn fingerprint(context: &Context, args: OutputArgs) -> Result<u8, Failure> {
+    let safe = context.open().await?;
+    let fingerprint = safe.fingerprint();
+    output::data(args.chosen(), json!({ "fingerprint": fingerprint }), || {
+        let mut table = Table::plain();
+        table.row([fingerprint.clone()]);
+        table
+    })?;
     Ok(exit::DONE)
 }
 

@@ -3,7 +3,7 @@
 use std::net::TcpListener;
 use std::process::Command;
 
-use secrets_testkit::{Server, openbao};
+use secrets_testkit::{Product, Server, openbao};
 
 use crate::support::{Done, Scratch, feed, skip};
 
@@ -31,6 +31,14 @@ impl Remote {
         );
         std::fs::write(scratch.home().join("config/config.toml"), config).unwrap();
         Some(Self { scratch, server })
+    }
+
+    /// Another machine with the same configuration.
+    fn beside(&self) -> Option<Self> {
+        let other = Self::new()?;
+        let config = |remote: &Self| remote.scratch.home().join("config/config.toml");
+        std::fs::copy(config(self), config(&other)).unwrap();
+        Some(other)
     }
 
     fn command(&self, arguments: &[&str]) -> Command {
@@ -98,12 +106,10 @@ fn an_import_and_a_run_work_on_a_server() {
 
 #[test]
 fn flags_and_the_usual_variables_do_without_a_file() {
-    let Some(server) = openbao() else { return skip("the server of this test was not started") };
+    // Of its own: there is no flag for a prefix, and a place belongs to one safe.
+    let Some(server) = Server::own(Product::OpenBao) else { return skip("there is no server for this test") };
     let scratch = Scratch::new();
-    let path = format!(
-        "flags/{}",
-        scratch.home().parent().unwrap().file_name().unwrap().to_str().unwrap().replace('.', "x")
-    );
+    let path = "flags/key".to_owned();
     let with_token = |mut command: Command| {
         command.env("VAULT_TOKEN", &server.root_token);
         command
@@ -224,4 +230,75 @@ fn backends_are_listed_and_described_without_contacting_any() {
     scratch.call(["backend", "describe", "w"]).refused(3, "no backend");
     let local = scratch.call(["backend", "describe"]);
     assert!(local.text().contains("local at") && !local.text().contains("policy"), "{}", local.text());
+}
+
+#[test]
+fn a_second_machine_joins_the_safe_and_both_rotate_its_key() {
+    let Some(first) = Remote::new() else { return };
+    let Some(second) = first.beside() else { return };
+    second.call(&["join", "--yes"]).refused(10, "there is no safe at");
+    first.set("app/db", "hunter2");
+    second.call(&["get", "app/db"]).refused(10, "secrets join");
+    feed(second.command(&["set", "app/x"]), b"hunter2").refused(15, "secrets join");
+    second.call(&["init"]).refused(15, "secrets join");
+    assert!(!second.scratch.header().exists(), "nothing was made");
+    second.call(&["join", "--yes"]).refused(19, "key file");
+    std::fs::copy(first.scratch.key(), second.scratch.key()).unwrap();
+    second.call(&["join"]).refused(2, "--fingerprint");
+    second
+        .call(&["join", "--fingerprint", "0000-0000-0000-0000-0000-0000-0000-0000"])
+        .refused(11, "fingerprint");
+    assert!(!second.scratch.header().exists(), "nothing was joined");
+    let fingerprint = first.done(&["key", "fingerprint"]);
+    let joined = second.call(&["join", "--fingerprint", fingerprint.trim()]);
+    assert_eq!((joined.code, joined.text()), (0, ""), "{}", joined.stderr);
+    assert!(joined.stderr.contains("joined the safe"), "{}", joined.stderr);
+    assert_eq!(second.done(&["get", "app/db"]), "hunter2");
+    second.call(&["join", "--yes"]).refused(15, "already");
+    // With a key file from elsewhere, a machine gets one of its own.
+    let Some(third) = first.beside() else { return };
+    let carried = third.scratch.write("carried", std::fs::read(first.scratch.key()).unwrap());
+    std::fs::set_permissions(&carried, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
+    third.done(&["--key-file", "carried", "join", "--yes"]);
+    std::fs::remove_file(carried).unwrap();
+    assert_eq!(third.done(&["get", "app/db"]), "hunter2");
+    assert_eq!(third.done(&["key", "list"]).lines().count(), 3, "a heading and two slots");
+    for (machine, other) in [(&first, &second), (&second, &first)] {
+        machine.done(&["key", "rotate"]);
+        machine.set("app/db", "rotated");
+        assert_eq!(other.done(&["get", "app/db"]), "rotated");
+        machine.set("app/db", "hunter2");
+    }
+    let rotated = second.done(&["key", "rotate", "--json"]);
+    assert_eq!(serde_json::from_str::<serde_json::Value>(&rotated).unwrap()["epochs"], 4);
+    assert_eq!(first.listed(), ["app/db"]);
+    for machine in [&first, &second] {
+        assert!(!machine.done(&["audit", "verify"]).is_empty());
+    }
+}
+
+#[test]
+fn a_place_of_another_safe_is_refused_with_the_way_out() {
+    let Some(first) = Remote::new() else { return };
+    let Some(second) = first.beside() else { return };
+    first.set("app/db", "hunter2");
+    // A safe that was made for the local store, long before.
+    assert_eq!(feed(second.command(&["--backend", "local", "set", "mine"]), b"x").code, 0);
+    for arguments in [&["get", "app/db"][..], &["list"], &["delete", "app/db"], &["key", "rotate"]] {
+        let refused = second.call(arguments);
+        refused.refused(2, "belongs to another safe");
+        assert!(refused.stderr.contains("secrets join"), "{}", refused.stderr);
+    }
+    feed(second.command(&["set", "app/db"]), b"hunter3").refused(2, "belongs to another safe");
+    assert_eq!(first.done(&["get", "app/db"]), "hunter2");
+}
+
+#[test]
+fn the_local_backend_holds_nothing_to_join() {
+    let scratch = Scratch::new();
+    scratch.call(["join"]).refused(2, "local backend");
+    scratch.set("a", "hunter2");
+    let rotated = scratch.call(["key", "rotate"]);
+    assert_eq!(rotated.code, 0, "{}", rotated.stderr);
+    assert_eq!(scratch.get("a"), b"hunter2");
 }

@@ -3,7 +3,7 @@
 //! This module knows bytes and offsets; reading, writing and syncing are the caller's.
 
 use super::{Header, codec};
-use crate::{Error, KdfLimits, Result, RootKey, SlotSecret};
+use crate::{Error, HeaderKey, KdfLimits, Result, RootKey, SlotSecret};
 
 use super::slot::SlotInfo;
 
@@ -96,7 +96,8 @@ impl Copies {
             }
             match header.unlock(secret, limits) {
                 Ok(unlocked) => {
-                    let copies = [0, 1].map(|copy| self.state(copy, header, &unlocked.root));
+                    let key = unlocked.root.header_key(&header.safe);
+                    let copies = [0, 1].map(|copy| self.state(copy, header, &key));
                     let header = (*header).clone();
                     return Ok(UnlockedFile { header, root: unlocked.root, slot: unlocked.slot, copies });
                 }
@@ -131,10 +132,10 @@ impl Copies {
         pad(encoded).map(|copy| copy.repeat(2))
     }
 
-    fn state(&self, copy: usize, used: &Header, root: &RootKey) -> CopyState {
+    fn state(&self, copy: usize, used: &Header, key: &HeaderKey) -> CopyState {
         match &self.0[copy] {
             Err(_) => CopyState::Damaged,
-            Ok(header) if header.verify_mac(root).is_err() => CopyState::Forged,
+            Ok(header) if header.verify_mac(key).is_err() => CopyState::Forged,
             Ok(header) if header.sequence() < used.sequence() => CopyState::Older,
             Ok(_) => CopyState::Current,
         }

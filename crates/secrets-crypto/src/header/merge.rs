@@ -1,15 +1,19 @@
 //! Two headers of one safe become one, and nothing is lost.
 
 use super::{Header, Installation, MAX_INSTALLATIONS, MAX_SLOTS, Slot};
-use crate::{Error, Result, RootKey};
+use crate::{Error, HeaderKey, Result};
 
-pub(super) fn merge(header: &mut Header, other: &Header, root: &RootKey) -> Result<bool> {
+pub(super) fn merge(header: &mut Header, other: &Header, key: &HeaderKey) -> Result<bool> {
     if header.safe != other.safe {
         return Err(Error::ForeignSafe);
     }
-    other.verify_mac(root)?;
+    other.verify_mac(key)?;
     let slots = merge_slots(&header.slots, &other.slots)?;
     let installations = merge_installations(&header.installations, &other.installations)?;
+    let opens = |slots: &[Slot]| slots.iter().any(Slot::is_active);
+    if opens(&header.slots) && !opens(&slots) {
+        return Err(Error::LastSlot);
+    }
     let changed = slots != header.slots || installations != header.installations;
     header.slots = slots;
     header.installations = installations;

@@ -54,74 +54,127 @@ pub(super) fn seal<R: TryCryptoRng + ?Sized>(
 }
 
 pub(super) fn open(bytes: &[u8], root: &RootKey, safe: SafeId, tenant: TenantId) -> Result<Keyring> {
-    let mut reader = Reader::new(bytes);
-    if reader.take(MAGIC.len()).ok_or(MALFORMED)? != MAGIC {
-        return Err(MALFORMED);
-    }
-    let found = reader.u16().ok_or(MALFORMED)?;
-    if found != FORMAT {
-        return Err(Error::UnsupportedFormat { what: "the keyring", found });
-    }
-    if reader.len32().ok_or(MALFORMED)? != bytes.len() {
-        return Err(MALFORMED);
-    }
-    if reader.array().ok_or(MALFORMED)? != *safe.as_bytes() {
-        return Err(Error::ForeignSafe);
-    }
-    if reader.array().ok_or(MALFORMED)? != *tenant.as_bytes() {
-        return Err(Error::ForeignTenant);
-    }
-    let suite = reader.u8().and_then(Suite::from_number).ok_or(MALFORMED)?;
-    let roots = open_roots(&mut reader, suite, root, safe, tenant)?;
-
-    let name_len = reader.u16().ok_or(MALFORMED)?;
-    let sealed_name = reader.take(name_len.into()).ok_or(MALFORMED)?;
+    let frame = Frame::parse(bytes, safe, tenant)?;
+    let roots = frame.open_roots(root)?;
     let context = [separation::TENANT_NAME, safe.as_bytes(), tenant.as_bytes()];
-    let name = aead::open(suite, &root.0, &context, sealed_name)?;
+    let name = aead::open(frame.suite, &root.0, &context, frame.sealed_name)?;
     let name = std::str::from_utf8(&name).map_err(|_| MALFORMED)?.to_owned();
-
-    let id = reader.u32().ok_or(MALFORMED)?;
-    let key = roots.get(&id).and_then(|tenant_root| tenant_root.key.as_ref()).ok_or(MALFORMED)?;
-    let sealed = reader.rest();
-    let before = &bytes[..bytes.len() - sealed.len()];
-    let context = [separation::KEYRING, safe.as_bytes(), tenant.as_bytes(), before];
-    let content = aead::open(suite, key, &context, sealed)?;
-    let (index, detail, epochs) = decode_content(&content).ok_or(MALFORMED)?;
+    let key = roots.get(&frame.active_root).and_then(|tenant_root| tenant_root.key.as_ref());
+    let (index, detail, epochs) = frame.open_content(key.ok_or(MALFORMED)?)?;
     if name.len() > Keyring::MAX_NAME_LEN {
         return Err(MALFORMED);
     }
     Ok(Keyring { safe, tenant, name, suite: Suite::detect(), roots, index, detail, epochs })
 }
 
-fn open_roots(
-    reader: &mut Reader<'_>,
-    suite: Suite,
-    root: &RootKey,
+/// A later form of `known`, opened by the tenant root keys that are known already: its epochs, without its tenant
+/// root keys; and whether it has everything that `known` has. `None` where it is sealed under a key that is not known.
+pub(super) fn open_known(bytes: &[u8], known: &Keyring) -> Result<Option<(Keyring, bool)>> {
+    let (safe, tenant) = (known.safe, known.tenant);
+    let frame = Frame::parse(bytes, safe, tenant)?;
+    let key = known.roots.get(&frame.active_root).and_then(|tenant_root| tenant_root.key.as_ref());
+    let Some(key) = key else { return Ok(None) };
+    let (index, detail, epochs) = frame.open_content(key)?;
+    let has_roots = known.roots.iter().all(|(id, ours)| {
+        let theirs = frame.roots.iter().find(|theirs| theirs.id == *id);
+        theirs.is_some_and(|theirs| theirs.state >= ours.state)
+    });
+    let has_epochs =
+        known.epochs.iter().all(|(id, ours)| epochs.get(id).is_some_and(|theirs| theirs.state >= ours.state));
+    let (name, roots) = (known.name.clone(), BTreeMap::new());
+    let keyring = Keyring { safe, tenant, name, suite: known.suite, roots, index, detail, epochs };
+    Ok(Some((keyring, has_roots && has_epochs)))
+}
+
+/// A sealed keyring in its parts, none of them opened.
+struct Frame<'a> {
     safe: SafeId,
     tenant: TenantId,
-) -> Result<BTreeMap<u32, TenantRoot>> {
-    let mut roots = BTreeMap::new();
-    let count = usize::from(reader.u16().ok_or(MALFORMED)?);
-    if count > Keyring::MAX_ROOTS {
-        return Err(MALFORMED);
+    suite: Suite,
+    roots: Vec<WrappedRoot<'a>>,
+    sealed_name: &'a [u8],
+    active_root: u32,
+    /// Everything before the sealed content, which authenticates it.
+    before: &'a [u8],
+    sealed_content: &'a [u8],
+}
+
+struct WrappedRoot<'a> {
+    id: u32,
+    state: KeyState,
+    wrapped: &'a [u8],
+}
+
+impl<'a> Frame<'a> {
+    fn parse(bytes: &'a [u8], safe: SafeId, tenant: TenantId) -> Result<Self> {
+        let mut reader = Reader::new(bytes);
+        if reader.take(MAGIC.len()).ok_or(MALFORMED)? != MAGIC {
+            return Err(MALFORMED);
+        }
+        let found = reader.u16().ok_or(MALFORMED)?;
+        if found != FORMAT {
+            return Err(Error::UnsupportedFormat { what: "the keyring", found });
+        }
+        if reader.len32().ok_or(MALFORMED)? != bytes.len() {
+            return Err(MALFORMED);
+        }
+        if reader.array().ok_or(MALFORMED)? != *safe.as_bytes() {
+            return Err(Error::ForeignSafe);
+        }
+        if reader.array().ok_or(MALFORMED)? != *tenant.as_bytes() {
+            return Err(Error::ForeignTenant);
+        }
+        let suite = reader.u8().and_then(Suite::from_number).ok_or(MALFORMED)?;
+        let roots = parse_roots(&mut reader).ok_or(MALFORMED)?;
+        let name_len = reader.u16().ok_or(MALFORMED)?;
+        let sealed_name = reader.take(name_len.into()).ok_or(MALFORMED)?;
+        let active_root = reader.u32().ok_or(MALFORMED)?;
+        let sealed_content = reader.rest();
+        let before = &bytes[..bytes.len() - sealed_content.len()];
+        Ok(Self { safe, tenant, suite, roots, sealed_name, active_root, before, sealed_content })
     }
-    for _ in 0..count {
-        let id = reader.array::<4>().ok_or(MALFORMED)?;
-        let state = reader.u8().and_then(KeyState::from_number).ok_or(MALFORMED)?;
-        let wrapped = reader.array::<WRAPPED_KEY_LEN>().ok_or(MALFORMED)?;
-        let key = if state == KeyState::Destroyed {
-            if wrapped != [0; WRAPPED_KEY_LEN] {
-                return Err(MALFORMED);
-            }
-            None
-        } else {
-            let context = [separation::TENANT, safe.as_bytes(), tenant.as_bytes(), &id];
-            let opened = aead::open(suite, &root.0, &context, &wrapped)?;
-            Some(Key::from_opened(&opened)?)
+
+    fn open_roots(&self, root: &RootKey) -> Result<BTreeMap<u32, TenantRoot>> {
+        let open = |one: &WrappedRoot<'_>| {
+            let key = if one.state == KeyState::Destroyed {
+                None
+            } else {
+                let id = one.id.to_be_bytes();
+                let context = [separation::TENANT, self.safe.as_bytes(), self.tenant.as_bytes(), &id];
+                let opened = aead::open(self.suite, &root.0, &context, one.wrapped)?;
+                Some(Key::from_opened(&opened)?)
+            };
+            Ok((one.id, TenantRoot { state: one.state, key }))
         };
-        insert_ascending(&mut roots, u32::from_be_bytes(id), TenantRoot { state, key }).ok_or(MALFORMED)?;
+        self.roots.iter().map(open).collect()
     }
-    Ok(roots)
+
+    fn open_content(&self, tenant_root: &Key) -> Result<(Key, Key, BTreeMap<u32, Epoch>)> {
+        let context = [separation::KEYRING, self.safe.as_bytes(), self.tenant.as_bytes(), self.before];
+        let content = aead::open(self.suite, tenant_root, &context, self.sealed_content)?;
+        decode_content(&content).ok_or(MALFORMED)
+    }
+}
+
+/// Ids ascend strictly and are not 0; a destroyed key is zeros.
+fn parse_roots<'a>(reader: &mut Reader<'a>) -> Option<Vec<WrappedRoot<'a>>> {
+    let count = usize::from(reader.u16()?);
+    if count > Keyring::MAX_ROOTS {
+        return None;
+    }
+    let mut roots: Vec<WrappedRoot<'_>> = Vec::with_capacity(count);
+    for _ in 0..count {
+        let id = reader.u32()?;
+        let state = KeyState::from_number(reader.u8()?)?;
+        let wrapped = reader.take(WRAPPED_KEY_LEN)?;
+        let is_zero = wrapped.iter().all(|&byte| byte == 0);
+        let last = roots.last().map_or(0, |last| last.id);
+        if id <= last || (state == KeyState::Destroyed && !is_zero) {
+            return None;
+        }
+        roots.push(WrappedRoot { id, state, wrapped });
+    }
+    Some(roots)
 }
 
 fn encode_content(keyring: &Keyring) -> Zeroizing<Vec<u8>> {

@@ -74,7 +74,7 @@ fn no_altered_envelope_opens() {
 fn no_altered_header_unlocks() {
     let mut rng = Counting(3);
     let (root, key_file) = (RootKey::generate(&mut rng).unwrap(), KeyFile::generate(&mut rng).unwrap());
-    let header = header_of(&root, &key_file, &mut rng).encode(&root);
+    let header = header_of(&root, &key_file, &mut rng).encode(&root.header_key(&SAFE));
     // Only the MAC itself lies outside the checksum.
     let is_expected = |error| matches!(error, Error::Malformed("the header") | Error::HeaderForged);
     no_alteration_opens(&header, is_expected, |bytes| {
@@ -88,7 +88,7 @@ fn no_altered_header_unlocks() {
 fn every_damaged_byte_of_one_copy_leaves_the_other() {
     let mut rng = Counting(4);
     let (root, key_file) = (RootKey::generate(&mut rng).unwrap(), KeyFile::generate(&mut rng).unwrap());
-    let encoded = header_of(&root, &key_file, &mut rng).encode(&root);
+    let encoded = header_of(&root, &key_file, &mut rng).encode(&root.header_key(&SAFE));
     let file = Copies::new_file(&encoded).unwrap();
     for first in [0, COPY_LEN] {
         // Beyond the header there is only padding: a few places stand for it.
@@ -109,7 +109,7 @@ fn every_damaged_byte_of_one_copy_leaves_the_other() {
 fn one_place_damaged_in_both_copies_is_refused() {
     let mut rng = Counting(9);
     let (root, key_file) = (RootKey::generate(&mut rng).unwrap(), KeyFile::generate(&mut rng).unwrap());
-    let encoded = header_of(&root, &key_file, &mut rng).encode(&root);
+    let encoded = header_of(&root, &key_file, &mut rng).encode(&root.header_key(&SAFE));
     let file = Copies::new_file(&encoded).unwrap();
     for at in (0..encoded.len() + 8).chain([COPY_LEN - 1]) {
         for bit in 0..8 {
@@ -133,11 +133,11 @@ fn a_header_file_cut_anywhere_opens_by_its_whole_copy_or_not_at_all() {
     let mut rng = Counting(10);
     let (root, key_file) = (RootKey::generate(&mut rng).unwrap(), KeyFile::generate(&mut rng).unwrap());
     let header = header_of(&root, &key_file, &mut rng);
-    let encoded = header.encode(&root);
+    let encoded = header.encode(&root.header_key(&SAFE));
     let file = Copies::new_file(&encoded).unwrap();
     let unlock = |bytes: &[u8]| {
         let unlocked = Copies::read(bytes).unlock(&SlotSecret::KeyFile(&key_file), &KdfLimits::default());
-        unlocked.map(|unlocked| (unlocked.header.encode(&unlocked.root), unlocked.copies))
+        unlocked.map(|unlocked| (unlocked.header.encode(&unlocked.root.header_key(&SAFE)), unlocked.copies))
     };
     // Beyond the header there is only padding: a few places stand for it.
     for at in (0..encoded.len() + 8).chain([COPY_LEN - 1]) {

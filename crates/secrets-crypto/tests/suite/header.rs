@@ -10,7 +10,8 @@ use secrets_crypto::header::{
     COPY_LEN, Copies, CopyState, FILE_LEN, Header, MAX_INSTALLATIONS, MAX_SLOTS, NewSlot, SlotKind,
 };
 use secrets_crypto::{
-    Error, InstallationId, KdfLimits, KdfParams, KeyFile, RecoveryPhrase, RootKey, SafeId, SlotSecret,
+    Error, HeaderKey, InstallationId, KdfLimits, KdfParams, KeyFile, RecoveryPhrase, RootKey, SafeId,
+    SlotSecret,
 };
 use sha2::{Digest, Sha256};
 
@@ -49,8 +50,12 @@ fn passphrase_slot(passphrase: &[u8]) -> NewSlot<'_> {
 }
 
 impl Safe {
+    fn key(&self) -> HeaderKey {
+        self.root.header_key(&SAFE)
+    }
+
     fn decoded(&self) -> Header {
-        Header::decode(&self.header.encode(&self.root)).unwrap()
+        Header::decode(&self.header.encode(&self.key())).unwrap()
     }
 
     /// The header as another installation has it, one change later.
@@ -58,7 +63,7 @@ impl Safe {
         let mut other = self.header.clone();
         change(&mut other);
         other.advance();
-        Header::decode(&other.encode(&self.root)).unwrap()
+        Header::decode(&other.encode(&self.key())).unwrap()
     }
 
     fn unlock(&self, secret: &SlotSecret<'_>) -> Result<u8, Error> {
@@ -145,12 +150,12 @@ fn the_last_slot_cannot_be_removed() {
 #[test]
 fn a_removed_slot_leaves_nothing_of_the_root_key_in_the_header() {
     let mut safe = safe(5);
-    let before = safe.header.encode(&safe.root);
+    let before = safe.header.encode(&safe.key());
     let wrapped = &before[35 + 80..35 + 184];
     let second = KeyFile::generate(&mut safe.rng).unwrap();
     safe.header.add_slot(&safe.root, &key_slot(&second), &LIMITS, &mut safe.rng).unwrap();
     safe.header.remove_slot(1).unwrap();
-    let after = Copies::new_file(&safe.header.encode(&safe.root)).unwrap();
+    let after = Copies::new_file(&safe.header.encode(&safe.key())).unwrap();
     assert!(!after.windows(wrapped.len()).any(|window| window == wrapped));
 }
 
@@ -167,7 +172,7 @@ fn the_fullest_header_fits_one_copy_and_no_more_goes_in() {
     }
     let refused = safe.header.add_installation(InstallationId::new(u64::MAX), [1; 32]);
     assert_eq!(refused, Err(Error::Full("the header's list of installations")));
-    let encoded = safe.header.encode(&safe.root);
+    let encoded = safe.header.encode(&safe.key());
     assert!(encoded.len() <= COPY_LEN);
     assert_eq!(Copies::new_file(&encoded).unwrap().len(), FILE_LEN);
     assert_eq!(safe.decoded().slots().len(), MAX_SLOTS);
@@ -247,7 +252,7 @@ proptest! {
         let whole = [&content[..], &checksum, &[0; 32]].concat();
         if let Ok(header) = Header::decode(&whole) {
             let root = RootKey::generate(&mut Counting(1)).unwrap();
-            prop_assert_eq!(&header.encode(&root)[..content.len()], &content);
+            prop_assert_eq!(&header.encode(&root.header_key(&SAFE))[..content.len()], &content);
         }
         prop_assert!(Copies::read(&whole).best().is_err());
     }

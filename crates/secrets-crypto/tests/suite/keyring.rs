@@ -107,6 +107,50 @@ fn two_installations_that_rotate_at_once_lose_nothing() {
 }
 
 #[test]
+fn a_later_keyring_is_learned_without_the_root_key() {
+    let mut ours = keyring_of(1);
+    let mut theirs = copy(&mut ours);
+    let epoch = theirs.rotate(5, &mut Counting(6)).unwrap();
+    let sealed = theirs.seal(&root(), &mut Counting(7)).unwrap();
+    let envelope = seal(&theirs);
+    assert!(!ours.has_epoch(epoch));
+    assert_eq!(opens(&ours, &envelope), Err(Error::UnknownEpoch(epoch)));
+    let learned = ours.learn(&sealed).unwrap().unwrap();
+    assert!(learned.is_news && learned.has_all);
+    assert_eq!(states(&ours), states(&theirs));
+    assert_eq!((ours.active_epoch(), opens(&ours, &envelope)), (Some(epoch), Ok(())));
+    let again = ours.learn(&sealed).unwrap().unwrap();
+    assert!(!again.is_news && again.has_all);
+    // One that lacks what this one has is learned from, and cannot take its place.
+    ours.rotate(6, &mut Counting(8)).unwrap();
+    let behind = ours.learn(&sealed).unwrap().unwrap();
+    assert!(!behind.is_news && !behind.has_all);
+}
+
+#[test]
+fn what_is_learned_is_authentic_and_of_this_keyring() {
+    let mut ours = keyring_of(1);
+    let mut sealed = copy(&mut ours).seal(&root(), &mut Counting(2)).unwrap();
+    let before = states(&ours);
+    // The wrapped tenant root key, which learning does not open, is authenticated by the seal.
+    for at in [60, 160, sealed.len() - 1] {
+        sealed[at] ^= 1;
+        assert_eq!(ours.learn(&sealed).err(), Some(Error::Refused), "byte {at}");
+        sealed[at] ^= 1;
+    }
+    let mut foreign = keyring_of(9);
+    let sealed = foreign.seal(&root(), &mut Counting(3)).unwrap();
+    assert_eq!(ours.learn(&sealed), Ok(None), "under a tenant root key that is not known");
+    assert_eq!(states(&ours), before);
+    // After a destruction there is a new tenant root key.
+    let mut later = copy(&mut ours);
+    later.rotate(1, &mut Counting(4)).unwrap();
+    later.destroy_epoch(before[0].0, &mut Counting(5)).unwrap();
+    let sealed = later.seal(&root(), &mut Counting(6)).unwrap();
+    assert_eq!(ours.learn(&sealed), Ok(None));
+}
+
+#[test]
 fn a_destroyed_epoch_stays_destroyed_whatever_is_merged() {
     let mut one = keyring_of(11);
     let (dead, old) = (one.active_epoch().unwrap(), seal(&one));

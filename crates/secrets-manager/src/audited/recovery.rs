@@ -16,6 +16,7 @@ impl AuditBackend {
     /// What to leave in the lock while a write runs: sealed, since it names the path.
     pub(super) fn abandonable(&self, call: Call, path: &SecretPath) -> Result<Vec<u8>> {
         let mut plain = call.op.as_bytes().to_vec();
+        let path = self.recorder.tenant.absolute(path);
         plain.extend(format!("{}\n{path}", call.action.name()).as_bytes());
         self.recorder.state.seal_note(&plain).map_err(|error| self.state_failed(&error))
     }
@@ -25,20 +26,24 @@ impl AuditBackend {
         for note in std::mem::take(&mut held.abandoned) {
             // A note that cannot be read was cut short by the kill: its intent was not yet written.
             let Some((call, path)) = self.abandoned(&note) else { continue };
-            let found = self.inner.newest(&path).await?;
-            self.recorder
-                .end(call, std::slice::from_ref(&path), &[found], Outcome::Unknown, Some("killed"))
-                .await?;
+            let (paths, found) = match path {
+                Some(path) => (vec![path.clone()], vec![self.inner.newest(&path).await?]),
+                None => (Vec::new(), Vec::new()),
+            };
+            self.recorder.end(call, &paths, &found, Outcome::Unknown, Some("killed")).await?;
         }
         Ok(())
     }
 
-    fn abandoned(&self, note: &[u8]) -> Option<(Call, SecretPath)> {
+    /// The call that left a note, and its path where that is in this environment.
+    fn abandoned(&self, note: &[u8]) -> Option<(Call, Option<SecretPath>)> {
         let plain = self.recorder.state.open_note(note).ok()?;
         let (op, text) = plain.split_first_chunk()?;
-        let (action, path) = std::str::from_utf8(text).ok()?.split_once('\n')?;
+        let (action, absolute) = std::str::from_utf8(text).ok()?.split_once('\n')?;
         let call = Call { op: OpId::from_bytes(*op), action: Action::from_name(action)? };
-        Some((call, SecretPath::parse(path).ok()?))
+        let (environment, path) = absolute.split_once('/')?;
+        let path = SecretPath::parse(path).ok()?;
+        Some((call, (environment == self.recorder.tenant.environment()).then_some(path)))
     }
 
     /// Carries bulk writes that were cut short to their end. Those that still run are left alone.
@@ -46,6 +51,10 @@ impl AuditBackend {
         let state = std::sync::Arc::clone(&self.recorder.state);
         let journal = blocking(move || state.journal()).await.map_err(|error| self.state_failed(&error))?;
         for (operation, rows) in journal {
+            // Another environment's: it is completed when that one is next opened.
+            if !rows.first().is_some_and(|row| self.is_own(row)) {
+                continue;
+            }
             let paths: Vec<_> = rows.iter().map(|row| row.path.clone()).collect();
             let locks = std::sync::Arc::clone(&self.locks);
             let objects = self.recorder.tenant.objects(&paths);
@@ -53,6 +62,11 @@ impl AuditBackend {
             self.replay(operation, rows, &paths).await?;
         }
         Ok(())
+    }
+
+    /// Whether a row was sealed in this environment, by this tenant.
+    fn is_own(&self, row: &JournalRow) -> bool {
+        self.recorder.tenant.open(&row.path, None, &row.envelope).is_ok()
     }
 
     async fn replay(

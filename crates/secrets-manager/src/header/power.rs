@@ -19,7 +19,7 @@ fn the_header_opens_with_the_old_or_the_new_copy_at_every_power_cut_of_a_change(
     let key = KeyFile::generate(&mut SysRng).unwrap();
     let root = RootKey::generate(&mut SysRng).unwrap();
     let header = large_header(&key, &root);
-    let image = Copies::new_file(&header.encode(&root)).unwrap();
+    let image = Copies::new_file(&header.encode(&root.header_key(&header.safe_id()))).unwrap();
     let (mut cuts, mut seed) = (0, 0);
     while cuts < rounds {
         let disk = Disk::default();
@@ -47,7 +47,7 @@ fn large_header(key: &KeyFile, root: &RootKey) -> Header {
         header.add_installation(id, [number; 32]).unwrap();
     }
     header.advance();
-    assert!(header.encode(root).len() > 10_000);
+    assert!(header.encode(&root.header_key(&header.safe_id())).len() > 10_000);
     header
 }
 
@@ -94,7 +94,9 @@ impl Run<'_> {
         settle(&self.disk)?;
         let (copies, mut unlocked) = self.read();
         unlocked.header.advance();
-        let writes = copies.writes(&unlocked.header.encode(&unlocked.root)).unwrap();
+        let writes = copies
+            .writes(&unlocked.header.encode(&unlocked.root.header_key(&unlocked.header.safe_id())))
+            .unwrap();
         write_copies(&self.disk, &writes)?;
         self.acknowledged = unlocked.header.sequence();
         self.seen = self.acknowledged;

@@ -5,17 +5,19 @@ use std::sync::Arc;
 
 use secrets_audit::{Action, AuditLog, Durability, NewEntry, OpId, Outcome, SigningKey, Token};
 use secrets_backend::{SecretPath, Timestamp};
-use secrets_crypto::header::Header;
+use secrets_crypto::header::{Header, UnlockedFile};
 use secrets_crypto::keyring::Keyring;
 use secrets_crypto::{InstallationId, RootKey, SafeId, TenantId};
 
-use super::{Options, Safe};
+use super::{Options, Place, Safe};
+use crate::control::Control;
 use crate::files::{self, FileError};
 use crate::header::HeaderFile;
 use crate::init::{DEFAULT_TENANT, boot, log_config, random_bytes};
 use crate::locks::Locks;
 use crate::recorder::{Caller, Recorder};
-use crate::stack::stack;
+use crate::replica::{Files, KEYRING_LIMIT, Replica, Shared, digest, header_for_backends};
+use crate::stack::{patient, stack};
 use crate::state::{State, Survey};
 use crate::tenant::Tenant;
 use crate::unlock::Unlock;
@@ -43,28 +45,41 @@ pub(super) fn open(places: Places, options: Options, unlock: &Unlock) -> Result<
     };
     let state =
         State::new(places.state_db(), unlocked.root.state_key(&unlocked.header.safe_id()), options.lock_wait);
-    let has_journal = match check_survey(&places, &state, &unlocked.header, &log) {
+    let place = options.backend.to_string();
+    let survey = match check_survey(&places, &state, &unlocked.header, &log, &place) {
         // The header was read before the state: another process may have changed both in between. Or it was
         // never written, by a change that failed.
         Err(Error::OldHeader { .. }) => {
             unlocked = HeaderFile::read(&places.header())?.unlock(unlock)?;
-            check_survey(&places, &state, &unlocked.header, &log)?
+            check_survey(&places, &state, &unlocked.header, &log, &place)?
         }
         outcome => outcome?,
     };
-    let keyring = open_keyring(&places, unlocked.header.safe_id(), &unlocked.root)?;
-    let keyring = keyring.with_suite(options.suite);
-    let tenant = Tenant { keyring, environment: options.environment, writer: installation };
+    let UnlockedFile { header, root, .. } = unlocked;
+    let (keyring, sealed_keyring) = open_keyring(&places, header.safe_id(), &root)?;
+    let tenant = Tenant::new(keyring.with_suite(options.suite), options.environment, installation);
+    let (tenant, state) = (Arc::new(tenant), Arc::new(state));
     let recorder = Recorder {
         log: Arc::new(log),
-        tenant: Arc::new(tenant),
-        state: Arc::new(state),
+        tenant: Arc::clone(&tenant),
+        state: Arc::clone(&state),
         caller: options.caller,
         boot,
     };
+    let fingerprint = header.fingerprint(&root);
+    let files = Files { places: places.clone(), safe: header.safe_id(), tenant, state };
+    let patient = patient(options.backend, options.deadline);
+    let shared = (options.place == Place::Shared).then(|| Shared {
+        control: Control::new(Arc::clone(&patient)),
+        header_key: Arc::new(root.header_key(&header.safe_id())),
+    });
+    let settled = survey.agreed.zip(shared.as_ref()).is_some_and(|(agreed, shared)| {
+        agreed == digest(&header_for_backends(&header, &shared.header_key), &sealed_keyring)
+    });
+    let replica = Arc::new(Replica::new(place, shared, Arc::new(files), settled));
     let locks = Arc::new(Locks::new(places.locks(), options.lock_wait));
-    let stack = stack(options.backend, recorder, locks, options.deadline);
-    Ok((Safe { stack: Arc::new(stack), places }, has_journal))
+    let stack = stack(patient, Arc::clone(&replica), recorder, locks);
+    Ok((Safe { stack: Arc::new(stack), replica, fingerprint, places }, survey.has_journal))
 }
 
 /// The log of this installation, and its id: the one whose public key the header lists.
@@ -96,9 +111,16 @@ fn record_refusal(log: &AuditLog, caller: &Caller, boot: Token) -> Result<()> {
     Ok(())
 }
 
-/// Refuses a header or an audit log older than this installation has seen; says whether there is a journal.
-fn check_survey(places: &Places, state: &State, header: &Header, log: &AuditLog) -> Result<bool> {
-    let Survey { heights: seen, has_journal } = state.survey()?;
+/// Refuses a header or an audit log older than this installation has seen.
+fn check_survey(
+    places: &Places,
+    state: &State,
+    header: &Header,
+    log: &AuditLog,
+    place: &str,
+) -> Result<Survey> {
+    let survey = state.survey(place)?;
+    let seen = survey.heights;
     if header.sequence() < seen.header {
         let (path, found) = (places.header(), header.sequence());
         return Err(Error::OldHeader { path, found, seen: seen.header });
@@ -119,12 +141,12 @@ fn check_survey(places: &Places, state: &State, header: &Header, log: &AuditLog)
         }
         state.record_header(header.sequence())?;
     }
-    Ok(has_journal)
+    Ok(survey)
 }
 
-/// The keyring of the default tenant. One that does not open under this root key is left over from an
+/// The keyring of the default tenant, open and sealed. One that does not open under this root key is left over from an
 /// interrupted start, and passed over.
-fn open_keyring(places: &Places, safe: SafeId, root: &RootKey) -> Result<Keyring> {
+fn open_keyring(places: &Places, safe: SafeId, root: &RootKey) -> Result<(Keyring, Vec<u8>)> {
     let directory = places.keyrings();
     let io = |source| FileError::Io { path: directory.clone(), source };
     let mut failure = Error::NoSafe(directory.clone());
@@ -132,8 +154,9 @@ fn open_keyring(places: &Places, safe: SafeId, root: &RootKey) -> Result<Keyring
         let path = entry.map_err(io)?.path();
         let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
         let Ok(tenant) = name.parse::<TenantId>() else { continue };
-        match Keyring::open(&files::read(&path, KEYRING_LIMIT)?, root, safe, tenant) {
-            Ok(keyring) if keyring.name() == DEFAULT_TENANT => return Ok(keyring),
+        let sealed = files::read(&path, KEYRING_LIMIT)?;
+        match Keyring::open(&sealed, root, safe, tenant) {
+            Ok(keyring) if keyring.name() == DEFAULT_TENANT => return Ok((keyring, sealed.to_vec())),
             Ok(_) => {}
             Err(source) => failure = Error::Keyring { path, source },
         }
@@ -143,5 +166,3 @@ fn open_keyring(places: &Places, safe: SafeId, root: &RootKey) -> Result<Keyring
 
 /// An installation key has some 70 bytes.
 const KEY_LIMIT: u64 = 4096;
-/// The largest keyring file, in bytes.
-const KEYRING_LIMIT: u64 = 1 << 20;

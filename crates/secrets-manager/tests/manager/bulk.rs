@@ -3,9 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use secrets_backend::{ErrorKind, MemoryBackend, NewSecret, PutMode, SecretPath};
+use secrets_backend::{ErrorKind, MemoryBackend, NewSecret, PutMode, SecretBackend, SecretPath};
 use secrets_backend_local::LocalBackend;
-use secrets_manager::ListScope;
+use secrets_manager::{ListScope, Options, Safe};
 
 use crate::harness::{Home, kind, path, set, value};
 
@@ -61,6 +61,30 @@ async fn a_bulk_write_opens_the_store_once_for_many_secrets() {
     }
     assert!(safe.list(None, ListScope::Live).await.unwrap().is_empty());
     assert_eq!(home.verified(&safe).fault, None);
+}
+
+#[tokio::test]
+async fn a_bulk_write_that_was_cut_short_is_completed_in_its_own_environment_alone() {
+    let home = Home::new().await;
+    let (production, staging) = (Arc::new(MemoryBackend::new()), Arc::new(MemoryBackend::new()));
+    let open = async |environment: &str, backend: Arc<dyn SecretBackend>| {
+        let mut options = Options::new(backend);
+        options.environment = environment.to_owned();
+        Safe::open(&home.places, options, home.key_file()).await.unwrap()
+    };
+    let slow = Slow { inner: Arc::clone(&production), after: 6.into() };
+    let safe = open("production", Arc::new(slow)).await;
+    let all = secrets(10);
+    let cut = tokio::time::timeout(Duration::from_millis(300), safe.put_many(&all, &PutMode::Upsert)).await;
+    assert!(cut.is_err(), "a write hangs");
+    drop(safe);
+    let other = open("staging", staging).await;
+    assert!(other.list(None, ListScope::WithDeleted).await.unwrap().is_empty(), "nothing came here");
+    set(&other, "app/key-9", "of staging").await;
+    let again = open("production", production).await;
+    for (number, (path, _)) in all.iter().enumerate() {
+        assert_eq!(value(&again, path.as_str()).await, number.to_string());
+    }
 }
 
 #[tokio::test]

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use secrets_audit::verify::{Report, verify_log};
 use secrets_backend::{ErrorKind, NewSecret, PutMode, SecretBackend, SecretPath};
 use secrets_backend_local::{LocalBackend, LocalConfig};
-use secrets_manager::{Error, InitOptions, Options, Places, Safe, Unlock, init};
+use secrets_manager::{Error, InitOptions, Options, Place, Places, Safe, Unlock, init};
 use tempfile::TempDir;
 
 /// A safe's files, and a local store beside them.
@@ -60,7 +60,14 @@ impl Home {
     }
 
     pub async fn open_over(&self, backend: Arc<dyn SecretBackend>) -> Result<Safe, Error> {
-        Safe::open(&self.places, Options::new(backend), self.key_file()).await
+        let mut options = Options::new(backend);
+        options.place = Place::Own;
+        Safe::open(&self.places, options, self.key_file()).await
+    }
+
+    /// The safe over a backend that others use, too.
+    pub async fn share(&self, backend: &Arc<dyn SecretBackend>) -> Result<Safe, Error> {
+        Safe::open(&self.places, Options::new(Arc::clone(backend)), self.key_file()).await
     }
 
     pub fn log_lines(&self) -> Vec<String> {

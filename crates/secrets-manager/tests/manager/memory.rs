@@ -132,8 +132,16 @@ fn a_closed_safe_leaves_nothing_in_the_memory_of_its_program() {
     assert!(child.wait().unwrap().success());
     // What an open safe needs is there, or this search would find nothing anywhere; what opened it is not.
     let held: BTreeSet<&str> = open.iter().filter_map(|hit| hit.what.split(',').next()).collect();
-    let needed =
-        ["detail key", "epoch key", "index key", "state key", "tenant root key", "description", "value 3"];
+    let needed = [
+        "detail key",
+        "epoch key",
+        "header MAC key",
+        "index key",
+        "state key",
+        "tenant root key",
+        "description",
+        "value 3",
+    ];
     assert_eq!(held, needed.into(), "{}", listed(&open));
     assert!(closed.is_empty(), "{} hits:{}", closed.len(), listed(&closed));
     println!("FIGURE: {} hits while the safe is open, of what it needs; 0 once it is closed", open.len());

@@ -5,12 +5,12 @@ use super::*;
 #[test]
 fn an_interrupted_write_leaves_a_copy_that_opens_at_every_moment() {
     let mut safe = safe(13);
-    let mut file = Copies::new_file(&safe.header.encode(&safe.root)).unwrap();
+    let mut file = Copies::new_file(&safe.header.encode(&safe.key())).unwrap();
     let secret_file = KeyFile::generate(&mut safe.rng).unwrap();
     for sequence in 2..6 {
         safe.header.add_slot(&safe.root, &key_slot(&secret_file), &LIMITS, &mut safe.rng).unwrap();
         safe.header.advance();
-        let writes = Copies::read(&file).writes(&safe.header.encode(&safe.root)).unwrap();
+        let writes = Copies::read(&file).writes(&safe.header.encode(&safe.key())).unwrap();
         for (done, write) in writes.into_iter().enumerate() {
             let at = usize::try_from(write.offset).unwrap();
             // Torn at any sector, the file still opens, with the old sequence or the new one.
@@ -35,9 +35,9 @@ fn an_interrupted_write_leaves_a_copy_that_opens_at_every_moment() {
 #[test]
 fn the_copy_worth_less_is_written_first() {
     let mut safe = safe(14);
-    let old = safe.header.encode(&safe.root);
+    let old = safe.header.encode(&safe.key());
     safe.header.advance();
-    let new = safe.header.encode(&safe.root);
+    let new = safe.header.encode(&safe.key());
     let image = |first: &[u8], second: &[u8]| {
         let halves = [first, second].map(|copy| Copies::new_file(copy).unwrap()[..COPY_LEN].to_vec());
         halves.concat()
@@ -57,11 +57,11 @@ fn the_copy_worth_less_is_written_first() {
 #[test]
 fn a_forged_copy_is_passed_over_for_the_other() {
     let mut safe = safe(15);
-    let honest = safe.header.encode(&safe.root);
+    let honest = safe.header.encode(&safe.key());
     safe.header.add_installation(InstallationId::new(666), [6; 32]).unwrap();
     safe.header.advance();
     // A forger makes the checksum, but not the MAC.
-    let forged = safe.header.encode(&RootKey::generate(&mut safe.rng).unwrap());
+    let forged = safe.header.encode(&RootKey::generate(&mut safe.rng).unwrap().header_key(&SAFE));
     let mut file = Copies::new_file(&honest).unwrap();
     file[..forged.len()].copy_from_slice(&forged);
     let unlocked = Copies::read(&file).unlock(&SlotSecret::KeyFile(&safe.key_file), &LIMITS).unwrap();
@@ -75,7 +75,7 @@ fn a_forged_copy_is_passed_over_for_the_other() {
 #[test]
 fn a_copy_with_forged_slots_is_passed_over_for_the_other() {
     let mut safe = safe(16);
-    let honest = safe.header.encode(&safe.root);
+    let honest = safe.header.encode(&safe.key());
     let mut forged = honest.clone();
     // A higher sequence and a broken slot, under a checksum that holds.
     forged[17] = 9;
@@ -96,7 +96,7 @@ fn a_copy_with_forged_slots_is_passed_over_for_the_other() {
 #[test]
 fn two_damaged_copies_and_files_of_another_length_are_refused() {
     let safe = safe(17);
-    let file = Copies::new_file(&safe.header.encode(&safe.root)).unwrap();
+    let file = Copies::new_file(&safe.header.encode(&safe.key())).unwrap();
     let both = Error::Malformed("each copy of the header");
     for image in [&[][..], &file[..100], &[0; FILE_LEN], &vec![b'S'; 3 * FILE_LEN]] {
         assert_eq!(Copies::read(image).best().err(), Some(both));
@@ -110,7 +110,7 @@ fn two_damaged_copies_and_files_of_another_length_are_refused() {
 #[test]
 fn a_file_of_a_newer_format_is_refused_and_never_written() {
     let safe = safe(18);
-    let encoded = safe.header.encode(&safe.root);
+    let encoded = safe.header.encode(&safe.key());
     let mut newer = encoded.clone();
     newer[5] = 2;
     let content = newer.len() - 64;
@@ -132,8 +132,8 @@ fn the_failure_of_the_best_copy_is_the_one_that_is_told() {
     let other = KeyFile::generate(&mut safe.rng).unwrap();
     older.add_slot(&safe.root, &key_slot(&other), &LIMITS, &mut safe.rng).unwrap();
     safe.header.advance();
-    let forged = safe.header.encode(&RootKey::generate(&mut safe.rng).unwrap());
-    let mut file = Copies::new_file(&older.encode(&safe.root)).unwrap();
+    let forged = safe.header.encode(&RootKey::generate(&mut safe.rng).unwrap().header_key(&SAFE));
+    let mut file = Copies::new_file(&older.encode(&safe.key())).unwrap();
     file[..COPY_LEN].copy_from_slice(&Copies::new_file(&forged).unwrap()[..COPY_LEN]);
     let refused = Copies::read(&file).unlock(&SlotSecret::KeyFile(&safe.key_file), &LIMITS);
     assert_eq!(refused.err(), Some(Error::HeaderForged), "and not that the older copy has no such slot");

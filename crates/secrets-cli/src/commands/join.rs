@@ -1,0 +1,80 @@
+//! `join`: this machine becomes another installation of the safe that the backend holds.
+
+use std::path::PathBuf;
+
+use secrets_manager::{Error, JoinOptions};
+
+use super::Context;
+use crate::args::JoinArgs;
+use crate::config::schema::LOCAL;
+use crate::failure::Failure;
+use crate::{exit, output};
+
+/// Joins, once the fingerprint was compared.
+pub(super) async fn run(context: &Context, args: &JoinArgs) -> Result<u8, Failure> {
+    let places = context.places();
+    if places.header().exists() {
+        return Err(context.failure(Error::SafeExists(places.data)));
+    }
+    if context.configuration.settings.backend_kind() == LOCAL {
+        return Err(Failure::usage("the local backend holds nothing that another installation could join")
+            .hint("name the one that does with --backend or --environment"));
+    }
+    let options = context.options()?;
+    let place = options.backend.to_string();
+    let found = secrets_manager::find(options.backend, options.deadline).await;
+    let found = found.map_err(|error| context.failure(error))?;
+    let Some(found) = found else {
+        return Err(context.failure(Error::NoSafeThere(place)));
+    };
+    let unlock = context.unlock_found(&found.slots())?;
+    let own_key = own_key_file(context).filter(|_| !args.no_key_file);
+    let unlocked = found.unlock(unlock).await.map_err(|error| context.failure(error))?;
+    compare(context, args.fingerprint.as_deref(), &unlocked.fingerprint())?;
+    if context.global.dry_run {
+        output::note(&format!("would join the safe at {place}"));
+        return Ok(exit::DONE);
+    }
+    let mut options = JoinOptions::default();
+    options.caller = context.caller();
+    options.key_file.clone_from(&own_key);
+    let joined = unlocked.join(&places, options).await.map_err(|error| context.failure(error))?;
+    output::note(&format!("secrets: joined the safe {} at {place}", joined.safe));
+    output::note(&format!("  data      {}", places.data.display()));
+    output::note(&format!("  audit log {}", places.state.display()));
+    if let Some(file) = own_key {
+        output::note(&format!("  key file  {}  (new, mode 0600)", file.display()));
+    }
+    if !joined.listed {
+        output::warn("the backend does not list this installation yet; the first write there does that");
+    }
+    Ok(exit::DONE)
+}
+
+/// Where this machine's own key file is to be made. What opens the safe now may be on a stick, or on paper.
+fn own_key_file(context: &Context) -> Option<PathBuf> {
+    let usual = context.configuration.places.key_file();
+    let is_named_for_good =
+        context.configuration.settings.key_file.is_some() && context.global.key_file.is_none();
+    (!is_named_for_good && usual.symlink_metadata().is_err()).then_some(usual)
+}
+
+/// Whoever holds the backend could offer a safe of their own: its fingerprint tells.
+fn compare(context: &Context, wanted: Option<&str>, found: &str) -> Result<(), Failure> {
+    output::note(&format!("secrets: the safe has the fingerprint {found}"));
+    let plain = |text: &str| text.chars().filter(char::is_ascii_hexdigit).collect::<String>().to_lowercase();
+    match wanted {
+        Some(wanted) if plain(wanted) == plain(found) => Ok(()),
+        Some(_) => Err(Failure::new(exit::TAMPERED, "it is not the fingerprint that it must have")
+            .hint("compare with `secrets key fingerprint` of an installation that you trust")),
+        None if context.global.yes => Ok(()),
+        None if context.terminal.can_ask() => {
+            match context.terminal.confirm("Does `secrets key fingerprint` show the same elsewhere?")? {
+                true => Ok(()),
+                false => Err(Failure::other("nothing was joined")),
+            }
+        }
+        None => Err(Failure::usage("nobody can compare the fingerprint")
+            .hint("give the one that it must have with --fingerprint")),
+    }
+}

@@ -1,0 +1,192 @@
+//! Agreeing with a backend on header and keyring: each takes over what the other has, and nothing is lost.
+//!
+//! Headers merge under the header key, keyrings are copied as they are; neither needs the root key. Where two
+//! keyrings each have what the other lacks, `key rotate`, which has it, brings them together.
+
+use std::sync::Arc;
+
+use secrets_backend::{Error, ErrorKind, Result};
+use secrets_crypto::HeaderKey;
+use secrets_crypto::header::Header;
+
+use super::{Files, Purpose, Replica, Shared, digest, header_for_backends};
+use crate::blocking::blocking;
+use crate::control::{Object, Stored};
+use crate::files;
+use crate::header::HeaderFile;
+
+impl Replica {
+    /// Brings both sides together. `false` where the place is empty, and nothing is to be written there.
+    pub(super) async fn settle(&self, shared: &Shared, purpose: Purpose) -> Result<bool> {
+        let mut attempts = ATTEMPTS;
+        loop {
+            attempts -= 1;
+            match self.settle_once(shared, purpose).await {
+                Err(error) if someone_else_wrote(&error) && attempts > 0 => {}
+                answer => return answer,
+            }
+        }
+    }
+
+    async fn settle_once(&self, shared: &Shared, purpose: Purpose) -> Result<bool> {
+        let stored = shared.control.read(Object::Header).await?;
+        let theirs = stored.as_ref().map(|stored| self.authentic(shared, stored)).transpose()?;
+        if theirs.is_none() && purpose == Purpose::Read {
+            return Ok(false);
+        }
+        let (files, known) = (Arc::clone(&self.files), theirs.clone());
+        let key = Arc::clone(&shared.header_key);
+        let ours = blocking(move || files.merge_header(known.as_ref(), &key)).await;
+        let ours = header_for_backends(&ours.map_err(|error| self.local(&error))?, &shared.header_key);
+        // The header first: of two safes that come to an empty place at once, the second leaves nothing there.
+        let pushed = match self.settle_header(shared, stored, theirs, &ours).await {
+            Ok(()) => self.settle_keyring(shared).await,
+            Err(error) => Err(error),
+        };
+        match pushed {
+            // Whoever may only read has nothing to agree on; what is there is this safe's.
+            Err(error) if purpose == Purpose::Read && error.kind() == ErrorKind::PermissionDenied => {}
+            pushed => pushed?,
+        }
+        self.record(shared).await?;
+        Ok(true)
+    }
+
+    /// A stored header that is this safe's and was not tampered with.
+    fn authentic(&self, shared: &Shared, stored: &Stored) -> Result<Header> {
+        let tampered =
+            |why: &str| self.error(ErrorKind::Tampered).with_detail(format!("its header of the safe {why}"));
+        let header = Header::decode(stored.bytes.expose()).map_err(|error| match error {
+            secrets_crypto::Error::UnsupportedFormat { .. } => {
+                self.error(ErrorKind::Unsupported).with_detail("its header of the safe has a newer format")
+            }
+            _ => tampered("is damaged"),
+        })?;
+        if header.safe_id() != self.files.safe {
+            return Err(self.foreign(header.safe_id()));
+        }
+        let verified = header.verify_mac(&shared.header_key);
+        verified.map_err(|_| tampered("was changed by someone without the root key"))?;
+        Ok(header)
+    }
+
+    /// Writes our header where there is none, or into theirs what it lacks.
+    async fn settle_header(
+        &self,
+        shared: &Shared,
+        stored: Option<Stored>,
+        theirs: Option<Header>,
+        ours: &[u8],
+    ) -> Result<()> {
+        let (Some(stored), Some(mut theirs)) = (stored, theirs) else {
+            return shared.control.write(Object::Header, ours, None).await;
+        };
+        let own = Header::decode(ours).map_err(|_| self.error(ErrorKind::Unexpected))?;
+        match theirs.merge(&own, &shared.header_key) {
+            Ok(false) => Ok(()),
+            Ok(true) => {
+                let merged = theirs.encode(&shared.header_key);
+                shared.control.write(Object::Header, &merged, Some(&stored)).await
+            }
+            Err(error) => {
+                tracing::warn!(%error, "the header at {} and this installation's cannot become one", self.name);
+                Ok(())
+            }
+        }
+    }
+
+    /// Takes over what their keyring has; writes ours where theirs lacks something.
+    async fn settle_keyring(&self, shared: &Shared) -> Result<()> {
+        let object = Object::Keyring(self.files.tenant.id());
+        let stored = shared.control.read(object).await?;
+        let theirs_has_all = match &stored {
+            Some(stored) => self.take_over(stored.bytes.expose().to_vec()).await?,
+            None => false,
+        };
+        if theirs_has_all {
+            return Ok(());
+        }
+        let files = Arc::clone(&self.files);
+        let own = blocking(move || files.read_keyring()).await.map_err(|error| self.local(&error))?;
+        if stored.as_ref().is_some_and(|stored| stored.bytes.expose() == own) {
+            return Ok(());
+        }
+        shared.control.write(object, &own, stored.as_ref()).await
+    }
+
+    /// Takes over what another sealed form of the keyring has: in memory, and in the file if it lacks nothing of
+    /// ours. Says whether it lacks nothing, or must not be replaced.
+    pub(super) async fn take_over(&self, bytes: Vec<u8>) -> Result<bool> {
+        let files = Arc::clone(&self.files);
+        blocking(move || files.take_over(&bytes)).await.map_err(|error| match error {
+            crate::Error::Keyring { source, .. } => {
+                self.error(ErrorKind::Tampered).with_detail(format!("its keyring: {source}"))
+            }
+            error => self.local(&error),
+        })
+    }
+
+    /// Notes that the backend has what the files have now.
+    pub(super) async fn record(&self, shared: &Shared) -> Result<()> {
+        let (files, name) = (Arc::clone(&self.files), self.name.clone());
+        let key = Arc::clone(&shared.header_key);
+        let recorded = blocking(move || {
+            let header = HeaderFile::read(&files.places.header())?.authentic(&key)?;
+            let digest = digest(&header_for_backends(&header, &key), &files.read_keyring()?);
+            Ok(files.state.record_place(&name, &digest)?)
+        });
+        recorded.await.map_err(|error: crate::Error| self.local(&error))
+    }
+}
+
+impl Files {
+    /// Takes over what another header has into the header's file; answers what is there then.
+    fn merge_header(&self, theirs: Option<&Header>, key: &HeaderKey) -> crate::Result<Header> {
+        let _lock = crate::init::lock(&self.places)?;
+        let file = HeaderFile::read_durable(&self.places.header())?;
+        let ours = file.authentic(key)?;
+        let Some(theirs) = theirs else { return Ok(ours) };
+        let mut merged = ours.clone();
+        match merged.merge(theirs, key) {
+            Ok(true) => {
+                file.write(&merged, key)?;
+                self.state.record_header(merged.sequence())?;
+                Ok(merged)
+            }
+            Ok(false) => Ok(ours),
+            Err(error) => {
+                tracing::warn!(%error, "the header of this safe at a backend was not taken over");
+                Ok(ours)
+            }
+        }
+    }
+
+    fn take_over(&self, theirs: &[u8]) -> crate::Result<bool> {
+        let refused = |source| crate::Error::Keyring { path: self.keyring(), source };
+        let _lock = crate::init::lock(&self.places)?;
+        let own = self.read_keyring()?;
+        self.tenant.learn(&own).map_err(refused)?;
+        let Some(learned) = self.tenant.learn(theirs).map_err(refused)? else {
+            tracing::warn!(
+                "the keyring of this safe at a backend is sealed under keys that are not known here"
+            );
+            return Ok(true);
+        };
+        if learned.is_news && learned.has_all {
+            files::replace(&self.keyring(), theirs)?;
+        }
+        if learned.is_news && !learned.has_all {
+            tracing::warn!(
+                "the keyring at a backend and this installation's differ; `secrets key rotate` brings them together"
+            );
+        }
+        Ok(learned.has_all || learned.is_news)
+    }
+}
+
+fn someone_else_wrote(error: &Error) -> bool {
+    matches!(error.kind(), ErrorKind::Conflict | ErrorKind::AlreadyExists)
+}
+
+/// How often it starts over when another installation wrote at the same moment.
+const ATTEMPTS: u32 = 16;
