@@ -4,7 +4,7 @@ use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use secrets_backend::{SecretBackend, SecretBytes, SecretPath};
+use secrets_backend::{ErrorKind, SecretBackend, SecretBytes, SecretPath};
 use zeroize::Zeroizing;
 
 use crate::config::{InvalidConfig, segments};
@@ -117,6 +117,11 @@ impl Auth {
         }
         match self {
             Self::Ldap { username, .. } | Self::Userpass { username, .. } => named("auth.username", username),
+            #[cfg(feature = "aws-iam")]
+            Self::AwsIam(aws) => match reqwest::Url::parse(&aws.sts_endpoint) {
+                Ok(url) if matches!(url.scheme(), "http" | "https") && url.has_host() => Ok(()),
+                _ => Err(InvalidConfig::new("auth.sts_endpoint", "no URL, like `https://sts.amazonaws.com`")),
+            },
             _ => Ok(()),
         }
     }
@@ -171,9 +176,19 @@ impl Credential {
             })?,
             Source::Backend(backend, path) => {
                 let secret = backend.get(path, None).await.map_err(|error| {
-                    let kind = error.kind();
-                    Failure::new(kind, format!("{setting}: {path} on {backend}")).caused_by(error)
+                    let detail = format!("{setting}: {path} on {backend}: {}", error.kind());
+                    // That it is missing says nothing of the secret that is asked for.
+                    let kind = match error.kind() {
+                        ErrorKind::NotFound => ErrorKind::InvalidInput,
+                        kind => kind,
+                    };
+                    Failure::new(kind, detail).caused_by(error)
                 })?;
+                if secret.stamp.is_some() {
+                    let detail =
+                        format!("{setting}: {path} on {backend} is sealed: log in with a plain secret");
+                    return Err(Failure::invalid(detail));
+                }
                 Zeroizing::new(secret.value.expose().to_vec())
             }
         };

@@ -5,7 +5,6 @@ use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use futures_util::StreamExt;
 use secrets_backend::{
     Capabilities, Error, ErrorKind, NewSecret, Operation, Page, PageToken, PutMode, Result, Secret,
     SecretBackend, SecretPath, VersionId, VersionMeta, Written, async_trait, get_each,
@@ -18,7 +17,7 @@ use crate::failure::{Effect, Failure};
 use crate::kv1::Kv1;
 use crate::kv2::Kv2;
 use crate::session::Session;
-use crate::store::{Store, in_order};
+use crate::store::Store;
 use crate::wire::Wire;
 use crate::{listing, mount, policy};
 
@@ -86,15 +85,17 @@ impl HcVaultBackend {
     }
 
     fn store_of(&self, engine: Engine) -> Box<dyn Store> {
-        let (api, mount) = (Arc::clone(&self.api), self.config.mount.clone());
+        let (api, mount, concurrency) =
+            (Arc::clone(&self.api), self.config.mount.clone(), self.config.concurrency);
         match engine {
-            Engine::Kv1 => Box::new(Kv1 { api, mount, names: RandomState::new() }),
+            Engine::Kv1 => Box::new(Kv1 { api, mount, concurrency, names: RandomState::new() }),
             Engine::Kv2 | Engine::Detect => Box::new(Kv2 {
                 api,
                 mount,
-                concurrency: self.config.concurrency,
+                concurrency,
                 max_versions: self.config.max_versions,
                 no_copies: AtomicBool::new(false),
+                no_details: AtomicBool::new(false),
             }),
         }
     }
@@ -129,7 +130,20 @@ impl HcVaultBackend {
             403 => drop(self.api.session.replaced(&lease).await?),
             _ => return Err(Failure::of_status(&reply, Effect::None)),
         }
-        self.store().await.map(drop)
+        match self.config.engine {
+            Engine::Detect => self.store().await.map(drop),
+            named => self.has_engine(named).await,
+        }
+    }
+
+    /// Whether the mount has the engine that was named. A token may use a mount without being allowed to ask about it.
+    async fn has_engine(&self, named: Engine) -> std::result::Result<(), Failure> {
+        match self.detected().await {
+            Ok(found) if found == named => Ok(()),
+            Ok(_) => Err(mount::other_engine(&self.config.mount)),
+            Err(failure) if failure.kind == ErrorKind::PermissionDenied => Ok(()),
+            Err(failure) => Err(failure),
+        }
     }
 
     fn error(&self, operation: Operation, path: &SecretPath) -> impl FnOnce(Failure) -> Error {
@@ -206,9 +220,7 @@ impl SecretBackend for HcVaultBackend {
             let names = listing::names(store, prefix, page, limit).await?;
             let next = names.last().filter(|_| names.len() == limit);
             let next = next.map(|last| PageToken::new(last.as_str()));
-            let lines =
-                in_order(names.iter().map(|path| store.listed(path)).collect(), self.config.concurrency);
-            let lines: Vec<_> = lines.collect().await;
+            let lines = store.lines(&names).await;
             let items: std::result::Result<Vec<_>, Failure> =
                 lines.into_iter().filter_map(Result::transpose).collect();
             Ok(Page::new(items?, next))

@@ -37,6 +37,11 @@ impl Failure {
         Self::new(ErrorKind::InvalidInput, detail)
     }
 
+    /// The same, without its source, for another caller.
+    pub(crate) fn again(&self) -> Self {
+        Self { kind: self.kind, detail: self.detail.clone(), retry_after: self.retry_after, source: None }
+    }
+
     pub(crate) fn caused_by(mut self, source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
         self.source = Some(source.into());
         self

@@ -4,6 +4,7 @@ use std::collections::hash_map::RandomState;
 use std::hash::BuildHasher;
 use std::sync::Arc;
 
+use futures_util::StreamExt;
 use secrets_backend::{
     ErrorKind, Listed, Metadata, NewSecret, PutMode, Secret, SecretPath, VersionId, VersionMeta, async_trait,
 };
@@ -15,7 +16,7 @@ use vaultrs::api::kv2::responses::ListSecretsResponse;
 
 use crate::api::Api;
 use crate::failure::{Effect, Failure};
-use crate::store::{Store, absent, missing};
+use crate::store::{Line, Store, absent, in_order, missing};
 use crate::value::{self, Fields};
 use crate::wire::{Ask, Wrapped};
 
@@ -24,6 +25,7 @@ use crate::wire::{Ask, Wrapped};
 pub(crate) struct Kv1 {
     pub(crate) api: Arc<Api>,
     pub(crate) mount: String,
+    pub(crate) concurrency: usize,
     /// Versions are named by their content, keyed: a name must not tell anybody what the value may be.
     pub(crate) names: RandomState,
 }
@@ -66,7 +68,7 @@ impl Store for Kv1 {
         if let Value::Object(fields) = object {
             value::wipe(fields);
         }
-        self.api.done(&ask).await?;
+        self.change(&ask).await?;
         Ok(version)
     }
 
@@ -74,7 +76,7 @@ impl Store for Kv1 {
         // The engine answers the same whether there was one or not.
         self.current(path).await?;
         let request = DeleteSecretRequest { mount: self.mount.clone(), path: path.to_string() };
-        self.api.done(&Ask::of(&request, Effect::Write)).await.map(drop)
+        self.change(&Ask::of(&request, Effect::Write)).await
     }
 
     async fn undelete(&self, _: &SecretPath) -> Result<(), Failure> {
@@ -106,7 +108,13 @@ impl Store for Kv1 {
         }
     }
 
-    async fn listed(&self, path: &SecretPath) -> Result<Option<Listed>, Failure> {
+    async fn lines(&self, paths: &[SecretPath]) -> Vec<Line> {
+        in_order(paths.iter().map(|path| self.listed(path)).collect(), self.concurrency).collect().await
+    }
+}
+
+impl Kv1 {
+    async fn listed(&self, path: &SecretPath) -> Line {
         let mut listed = Listed::new(path.clone());
         match self.current(path).await {
             Ok(secret) => listed.stamp = secret.stamp,
@@ -117,9 +125,17 @@ impl Store for Kv1 {
         }
         Ok(Some(listed))
     }
-}
 
-impl Kv1 {
+    /// A write. Of version 2, which does not know the path, a 404 is about the mount.
+    async fn change(&self, ask: &Ask) -> Result<(), Failure> {
+        let reply = self.api.call(ask).await?;
+        match reply.status {
+            200..=299 => Ok(()),
+            404 => Err(absent(&reply, &self.mount)),
+            _ => Err(Failure::of_status(&reply, Effect::Write)),
+        }
+    }
+
     async fn current(&self, path: &SecretPath) -> Result<Secret, Failure> {
         let request = GetSecretRequest { mount: self.mount.clone(), path: path.to_string() };
         let reply = self.api.call(&Ask::of(&request, Effect::None)).await?;

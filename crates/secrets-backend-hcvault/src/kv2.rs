@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use futures_util::StreamExt;
 use secrets_backend::{
-    ErrorKind, Listed, NewSecret, PutMode, Secret, SecretPath, Stamp, Timestamp, VersionId, VersionMeta,
+    ErrorKind, NewSecret, PutMode, Secret, SecretPath, Stamp, Timestamp, VersionId, VersionMeta,
     VersionState, async_trait,
 };
 use serde_json::Value;
@@ -23,9 +23,12 @@ use vaultrs::api::kv2::responses::{
 use crate::api::Api;
 use crate::failure::{Effect, Failure};
 use crate::labels::{self, Labels};
-use crate::store::{Store, absent, in_order, missing};
+use crate::mount;
+use crate::store::{Line, Store, absent, in_order, missing};
 use crate::value::{self, Fields};
 use crate::wire::{Ask, Wrapped};
+
+mod details;
 
 /// A mount with KV version 2.
 #[derive(Debug)]
@@ -36,6 +39,8 @@ pub(crate) struct Kv2 {
     pub(crate) max_versions: Option<u32>,
     /// The server refused to keep a copy of a stamp: it is not asked again.
     pub(crate) no_copies: AtomicBool,
+    /// The server does not list metadata: it is asked for secret by secret.
+    pub(crate) no_details: AtomicBool,
 }
 
 /// How often an `Upsert` that met another writer looks again.
@@ -138,24 +143,10 @@ impl Store for Kv2 {
         Ok(found.data.ok_or_else(damaged)?.keys)
     }
 
-    async fn listed(&self, path: &SecretPath) -> Result<Option<Listed>, Failure> {
-        let mut listed = Listed::new(path.clone());
-        let metadata = match self.metadata(path).await {
-            Ok(metadata) => metadata,
-            // A policy may show names and nothing else.
-            Err(failure) if failure.kind == ErrorKind::PermissionDenied => return Ok(Some(listed)),
-            Err(failure) => return Err(failure),
-        };
-        let Some(metadata) = metadata.filter(|found| current_state(found) == Some(VersionState::Live)) else {
-            return Ok(None);
-        };
-        listed.updated = timestamp(&metadata.updated_time);
-        listed.stamp = labels::stamp(metadata.custom_metadata.as_ref(), metadata.current_version);
-        if listed.stamp.is_none() && labels::is_sealed(metadata.custom_metadata.as_ref()) {
-            // The copy is of another version: the writer was cut short, or may not write copies.
-            listed.stamp = self.stamp_at(path, None).await?;
-        }
-        Ok(Some(listed))
+    async fn lines(&self, paths: &[SecretPath]) -> Vec<Line> {
+        let details = self.details(paths).await;
+        let lines = paths.iter().map(|path| self.listed(path, details.get(path)));
+        in_order(lines.collect(), self.concurrency).collect().await
     }
 }
 
@@ -226,6 +217,8 @@ impl Kv2 {
                 let unknown = || Failure::damaged(Effect::Write, "the write was answered without a version");
                 written.data.map(Some).ok_or_else(unknown)
             }
+            // What version 1 says of a write, under a name that begins with `data/`.
+            204 => Err(mount::other_engine(&self.mount)),
             // 400 has many reasons, told apart by text alone; the number of the current version is none.
             400 => {
                 let found = self.metadata(path).await?.map_or(0, |found| found.current_version);

@@ -92,10 +92,10 @@ mod tests {
     use std::collections::BTreeSet;
 
     use proptest::prelude::*;
-    use secrets_backend::{Listed, NewSecret, PutMode, Secret, VersionId, VersionMeta, async_trait};
+    use secrets_backend::{NewSecret, PutMode, Secret, VersionId, VersionMeta, async_trait};
 
     use super::*;
-    use crate::store::missing;
+    use crate::store::{Line, missing};
 
     /// A server's folders over a set of paths.
     #[derive(Debug)]
@@ -140,8 +140,8 @@ mod tests {
             Err(missing())
         }
 
-        async fn listed(&self, _: &SecretPath) -> Result<Option<Listed>, Failure> {
-            Err(missing())
+        async fn lines(&self, _: &[SecretPath]) -> Vec<Line> {
+            Vec::new()
         }
     }
 

@@ -1,8 +1,12 @@
 //! The login methods, each one request; and what their refusals mean.
 
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
 use secrets_backend::ErrorKind;
 use serde_json::json;
 use tokio::sync::OnceCell;
+use tokio::time::Instant;
 use vaultrs::api::AuthInfo;
 use vaultrs::api::auth::approle::requests::LoginWithApproleRequest;
 use vaultrs::api::auth::kubernetes::requests::LoginWithKubernetesRequest;
@@ -23,15 +27,40 @@ pub(crate) struct Login {
     auth: Auth,
     /// The secret id that was wrapped: a wrapping token can be used once.
     unwrapped: OnceCell<Credential>,
+    /// The last refusal, and since when.
+    refused: Mutex<Option<(Instant, Failure)>>,
 }
+
+/// For how long a refused login is not sent again: sixteen readers of a batch with a wrong password would lock the
+/// account.
+const HELD: Duration = Duration::from_secs(1);
 
 impl Login {
     pub(crate) fn new(auth: Auth) -> Self {
-        Self { auth, unwrapped: OnceCell::new() }
+        Self { auth, unwrapped: OnceCell::new(), refused: Mutex::new(None) }
     }
 
-    /// Logs in.
+    /// Logs in, unless the server has refused it just now.
     pub(crate) async fn run(&self, wire: &Wire) -> Result<AuthInfo, Failure> {
+        if let Some(refusal) = self.refused_just_now() {
+            return Err(refusal);
+        }
+        let answer = self.attempt(wire).await;
+        if let Err(failure) = &answer
+            && failure.kind == ErrorKind::Unauthenticated
+        {
+            let refused = Some((Instant::now(), failure.again()));
+            *self.refused.lock().unwrap_or_else(PoisonError::into_inner) = refused;
+        }
+        answer
+    }
+
+    fn refused_just_now(&self) -> Option<Failure> {
+        let refused = self.refused.lock().unwrap_or_else(PoisonError::into_inner);
+        refused.as_ref().filter(|(since, _)| since.elapsed() < HELD).map(|(_, refusal)| refusal.again())
+    }
+
+    async fn attempt(&self, wire: &Wire) -> Result<AuthInfo, Failure> {
         let ask = self.request(wire).await?;
         let reply = wire.send(&ask, None).await?;
         if !reply.is_success() {
@@ -135,12 +164,14 @@ async fn unwrap(wire: &Wire, wrapping_token: &Credential) -> Result<Credential, 
 /// What the refusal of a login means.
 ///
 /// The server answers 400 for a wrong password and for an identity provider that it cannot reach, and only its text
-/// tells them apart. The phrases below are those of its source; they are looked for and never shown.
+/// tells them apart. The phrases below are those of its source; they are looked for and never shown. Of Kubernetes it
+/// says nothing: a service account that is not reviewed and one that is not accepted are both 403.
 fn refusal(reply: &Reply, mount: &str) -> Failure {
-    const PROVIDER_DOWN: [&str; 3] = [
+    const PROVIDER_DOWN: [&str; 4] = [
         "error connecting to host",
         "LDAP Result Code 200",
         "error making upstream request: error making request",
+        "fetching keys oidc: get keys failed",
     ];
     if matches!(reply.status, 400 | 500) && PROVIDER_DOWN.iter().any(|phrase| reply.contains(phrase)) {
         return Failure::new(ErrorKind::Unavailable, "the server cannot reach its identity provider");

@@ -45,6 +45,11 @@ pub(crate) fn missing(mount: &str) -> Failure {
     Failure::invalid(format!("mount: there is none at {mount}"))
 }
 
+/// It has a KV engine, of the version that was not named.
+pub(crate) fn other_engine(mount: &str) -> Failure {
+    Failure::invalid(format!("engine: the mount {mount} has the other version of KV"))
+}
+
 /// What the server says of its own state, where it does not serve; `None` where it seems to be well.
 ///
 /// Source: the documented codes of `sys/health`.

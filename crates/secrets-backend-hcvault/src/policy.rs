@@ -6,9 +6,11 @@ use crate::config::{Engine, HcVaultConfig};
 
 /// What a token needs, by path below the mount; `%` stands for the names that start with the prefix.
 const KV1: [(&str, &[&str]); 1] = [("%", &["create", "read", "update", "delete", "list"])];
-const KV2: [(&str, &[&str]); 4] = [
+const KV2: [(&str, &[&str]); 5] = [
     ("data/%", &["create", "read", "update"]),
     ("metadata/%", &["create", "read", "update", "delete", "list"]),
+    // OpenBao's alone; without it a listing makes a call for each secret.
+    ("detailed-metadata/%", &["list"]),
     ("delete/%", &["update"]),
     ("undelete/%", &["update"]),
 ];

@@ -10,6 +10,7 @@ use secrets_backend::{
 use serde_json::Value;
 
 use crate::failure::Failure;
+use crate::mount;
 use crate::wire::Reply;
 
 /// A mount of one KV version: the operations of the contract, without their error type.
@@ -25,9 +26,12 @@ pub(crate) trait Store: fmt::Debug + Send + Sync {
     async fn versions(&self, path: &SecretPath) -> Result<Vec<VersionMeta>, Failure>;
     /// The names in a folder (empty: the mount itself), folders with a `/` at their end.
     async fn folder(&self, folder: &str) -> Result<Vec<String>, Failure>;
-    /// The line of a listing for a name; none where there is nothing, or it is deleted.
-    async fn listed(&self, path: &SecretPath) -> Result<Option<Listed>, Failure>;
+    /// The lines of a listing for names, in their order.
+    async fn lines(&self, paths: &[SecretPath]) -> Vec<Line>;
 }
+
+/// The line of a listing for a name; none where there is nothing, or it is deleted.
+pub(crate) type Line = Result<Option<Listed>, Failure>;
 
 /// No such secret or version.
 pub(crate) fn missing() -> Failure {
@@ -48,10 +52,10 @@ pub(crate) fn absent(reply: &Reply, mount: &str) -> Failure {
     }
     let some = |name| body.get(name).and_then(Value::as_array).is_some_and(|list| !list.is_empty());
     if some("warnings") {
-        return Failure::invalid(format!("engine: the mount {mount} has the other version of KV"));
+        return mount::other_engine(mount);
     }
     if some("errors") {
-        return Failure::invalid(format!("mount: there is none at {mount}"));
+        return mount::missing(mount);
     }
     missing()
 }

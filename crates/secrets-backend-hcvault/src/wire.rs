@@ -150,6 +150,11 @@ impl Ask {
         Self { method: Method::GET, path: path.into(), query: None, body: Bytes::new(), effect: Effect::None }
     }
 
+    /// A listing that `vaultrs` does not have.
+    pub(crate) fn list(path: impl Into<String>) -> Self {
+        Self { method: method(&RequestMethod::LIST), ..Self::get(path) }
+    }
+
     /// A request with a body that `vaultrs` does not have.
     pub(crate) fn post(path: impl Into<String>, body: &serde_json::Value, effect: Effect) -> Self {
         let body = Bytes::from_owner(Zeroizing::new(body.to_string().into_bytes()));

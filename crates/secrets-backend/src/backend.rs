@@ -67,7 +67,8 @@ pub trait SecretBackend: fmt::Debug + fmt::Display + Send + Sync + 'static {
     /// nobody stamps, is `Unsupported` for one and writes nothing.
     ///
     /// `AlreadyExists` and `Conflict` as [`PutMode`] says; `Unsupported` for a mode that the capabilities
-    /// deny; `InvalidInput`, before anything is written, for what can never be stored.
+    /// deny; `InvalidInput`, before anything is written, for what can never be stored. A sealing backend over
+    /// one without conditions keeps them among its own callers, and reports another's write that it finds.
     async fn put(&self, path: &SecretPath, secret: &NewSecret, mode: &PutMode) -> Result<Written>;
 
     /// Deletes a secret, recoverably where the backend can. `get` is `NotFound` then, and the path can be

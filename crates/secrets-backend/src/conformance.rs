@@ -31,7 +31,8 @@
 //! ```
 //!
 //! Each case works under a fresh random prefix and removes only what it made, so a shared server will do.
-//! What a backend cannot do is decided by its `capabilities()` alone. Faults need a backend that has them;
+//! What a backend cannot do is decided by its `capabilities()` alone; one that keeps conditions beyond them says so
+//! by [`Target::keeping_conditions`]. Faults need a backend that has them;
 //! those that cannot be had, such as bad credentials of a local store, are left out:
 //!
 //! ```
@@ -92,6 +93,7 @@ pub struct Target {
     planted: Vec<String>,
     refused: Option<SecretPath>,
     takes_stamps: bool,
+    keeps_conditions: bool,
     guards: Vec<Guard>,
 }
 
@@ -128,6 +130,7 @@ impl Target {
             planted: vec![PLANTED.to_owned()],
             refused: None,
             takes_stamps: true,
+            keeps_conditions: false,
             guards: Vec::new(),
         }
     }
@@ -165,6 +168,14 @@ impl Target {
     #[must_use]
     pub const fn refusing_stamps(mut self) -> Self {
         self.takes_stamps = false;
+        self
+    }
+
+    /// Its own callers can rely on `Create` and `Replace`, though its capabilities promise them to nobody else: the
+    /// production stack, over a backend without conditions, lets one of them write at a time.
+    #[must_use]
+    pub const fn keeping_conditions(mut self) -> Self {
+        self.keeps_conditions = true;
         self
     }
 

@@ -77,6 +77,24 @@ pub fn check(name: &str, backend: &Backend) -> Result<(), Failure> {
     }
 }
 
+/// Refuses a login whose secret is to come from a backend that cannot give it.
+///
+/// # Errors
+/// Exit 3, naming the field.
+#[cfg(feature = "hcvault")]
+pub fn check_logins(settings: &Settings) -> Result<(), Failure> {
+    hcvault::check_references(settings)
+}
+
+/// In a build without a backend that logs in there is nothing to refuse.
+///
+/// # Errors
+/// None.
+#[cfg(not(feature = "hcvault"))]
+pub fn check_logins(_: &Settings) -> Result<(), Failure> {
+    Ok(())
+}
+
 /// Refuses two environments of which one could read what the other wrote, and a backend of plain values that shares its
 /// place with one of sealed values, whether environments name them or not: one place, and one prefix that starts with
 /// the other. On the local backend each environment has a table of its own.

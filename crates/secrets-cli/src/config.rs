@@ -37,6 +37,8 @@ pub struct Configuration {
     pub origins: Vec<(String, String)>,
     /// Where a token for HashiCorp Vault is, for a backend that says nothing of it.
     pub vault: vault::UsualToken,
+    /// The keys of an AWS identity, for a login that says nothing of them.
+    pub aws: Option<vault::UsualKeys>,
 }
 
 /// A configuration file that was read.
@@ -105,8 +107,8 @@ fn merge(
     vault::add_typed(&mut settings, global, environment)?;
     settings.check()?;
     origins.sort();
-    let vault = vault::UsualToken::find(environment);
-    Ok(Configuration { places, settings, files: sources, origins, vault })
+    let (vault, aws) = (vault::UsualToken::find(environment), vault::UsualKeys::find(environment));
+    Ok(Configuration { places, settings, files: sources, origins, vault, aws })
 }
 
 /// File names in a configuration file are relative to it, not to where a command happens to run.

@@ -31,6 +31,8 @@ mod hostile;
 mod keys;
 #[path = "cli/leaks.rs"]
 mod leaks;
+#[path = "cli/logins.rs"]
+mod logins;
 #[path = "cli/memory.rs"]
 mod memory;
 #[path = "cli/mounts.rs"]

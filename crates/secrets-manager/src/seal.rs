@@ -180,11 +180,12 @@ impl SecretBackend for SealBackend {
     }
 
     async fn undelete(&self, path: &SecretPath) -> Result<Written> {
+        self.load(std::slice::from_ref(path)).await?;
+        let tombstone = self.current(path).await?.filter(|current| current.stored && !current.is_live());
+        // After the first call to it: some backends learn only by that what their service can do.
         if !self.inner.capabilities().versions {
             return Err(self.error(ErrorKind::Unsupported, Operation::Undelete, path));
         }
-        self.load(std::slice::from_ref(path)).await?;
-        let tombstone = self.current(path).await?.filter(|current| current.stored && !current.is_live());
         let tombstone = tombstone.ok_or_else(|| self.missing(Operation::Undelete, path))?;
         let last = self.last_value(path).await?;
         let last = NewSecret::new(last.value).with_metadata(last.metadata);

@@ -75,7 +75,8 @@ impl Server {
         Some(Self::of(Own::start(product, program.into())))
     }
 
-    /// Where an OpenBao server of a test's own logs every request, a line of JSON each.
+    /// Where a server of a test's own logs every request, a line of JSON each: OpenBao from its start, Vault once the
+    /// test enables an audit device for this file.
     ///
     /// # Panics
     /// When the server is shared with other tests.

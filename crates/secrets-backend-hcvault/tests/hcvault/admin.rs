@@ -3,8 +3,10 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use reqwest::Method;
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
 use secrets_backend_hcvault::{Auth, Credential, Engine, HcVaultBackend, HcVaultConfig};
-use secrets_testkit::{Server, skip};
+use secrets_testkit::{Product, Server, skip};
 use serde_json::{Value, json};
 
 /// The root of a server, speaking its API without the crate under test.
@@ -38,13 +40,7 @@ impl Admin {
             skip("the server of this test was not started");
             return None;
         };
-        let provider = rustls::crypto::ring::default_provider();
-        let roots = rustls::RootCertStore::empty();
-        let tls = rustls::ClientConfig::builder_with_provider(provider.into())
-            .with_safe_default_protocol_versions()
-            .unwrap()
-            .with_root_certificates(roots)
-            .with_no_client_auth();
+        let tls = trusting(server.authority.as_deref().unwrap_or_default());
         let http = reqwest::Client::builder().no_proxy().tls_backend_preconfigured(tls).build().unwrap();
         Some(Self { server, http, namespace: None })
     }
@@ -61,19 +57,52 @@ impl Admin {
     }
 
     pub(crate) async fn call_as(&self, token: &str, method: &str, path: &str, body: Value) -> (u16, Value) {
-        let method = Method::from_bytes(method.as_bytes()).unwrap();
-        let url = format!("{}/v1/{path}", self.server.address);
-        let mut request = self.http.request(method, url).header("X-Vault-Token", token);
-        if let Some(namespace) = &self.namespace {
-            request = request.header("X-Vault-Namespace", namespace);
-        }
+        let mut request = self.request(token, method, path);
         if !body.is_null() {
             request = request.body(body.to_string());
         }
-        let response = request.send().await.unwrap();
-        let status = response.status().as_u16();
-        let body = response.bytes().await.unwrap();
-        (status, serde_json::from_slice(&body).unwrap_or(Value::Null))
+        answer(request).await
+    }
+
+    /// The token that wraps what a call as root would have answered.
+    pub(crate) async fn wrapped(&self, path: &str) -> String {
+        let request = self.request(&self.server.root_token, "POST", path).header("X-Vault-Wrap-TTL", "60s");
+        let (_, answer) = answer(request).await;
+        answer["wrap_info"]["token"].as_str().unwrap().to_owned()
+    }
+
+    fn request(&self, token: &str, method: &str, path: &str) -> reqwest::RequestBuilder {
+        let method = Method::from_bytes(method.as_bytes()).unwrap();
+        let url = format!("{}/v1/{path}", self.server.address);
+        let request = self.http.request(method, url).header("X-Vault-Token", token);
+        match &self.namespace {
+            Some(namespace) => request.header("X-Vault-Namespace", namespace),
+            None => request,
+        }
+    }
+
+    /// A server of the test's own, which logs each request; none, after a loud skip, where its program is not here.
+    pub(crate) async fn own(product: Product) -> Option<Self> {
+        let server = tokio::task::spawn_blocking(move || Server::own(product)).await.unwrap();
+        let admin = Self::of(server)?;
+        if product == Product::Vault {
+            // OpenBao takes its log from its configuration alone, Vault by a call.
+            let options = json!({"file_path": admin.server.audit_log()});
+            admin.done("PUT", "sys/audit/requests", json!({"type": "file", "options": options})).await;
+        }
+        Some(admin)
+    }
+
+    /// How many requests to a path a server of the test's own has logged.
+    pub(crate) fn logged(&self, path: &str) -> usize {
+        self.requests(|entry| entry["request"]["path"] == path)
+    }
+
+    /// How many of the requests that it has logged are meant.
+    pub(crate) fn requests(&self, is_meant: impl Fn(&Value) -> bool) -> usize {
+        let text = std::fs::read_to_string(self.server.audit_log()).unwrap();
+        let entries = text.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+        entries.filter(|entry| entry["type"] == "request" && is_meant(entry)).count()
     }
 
     /// Reads as root and looks at nothing but the length.
@@ -140,6 +169,27 @@ impl Admin {
     pub(crate) fn backend(&self, mount: &str) -> HcVaultBackend {
         HcVaultBackend::new(self.config(mount)).unwrap()
     }
+}
+
+/// The status and, if it is JSON, the body.
+async fn answer(request: reqwest::RequestBuilder) -> (u16, Value) {
+    let response = request.send().await.unwrap();
+    let status = response.status().as_u16();
+    let body = response.bytes().await.unwrap();
+    (status, serde_json::from_slice(&body).unwrap_or(Value::Null))
+}
+
+/// TLS that trusts this authority (PEM) and no other.
+fn trusting(authority: &str) -> rustls::ClientConfig {
+    let mut roots = rustls::RootCertStore::empty();
+    for certificate in CertificateDer::pem_slice_iter(authority.as_bytes()) {
+        roots.add(certificate.unwrap()).unwrap();
+    }
+    rustls::ClientConfig::builder_with_provider(rustls::crypto::ring::default_provider().into())
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_root_certificates(roots)
+        .with_no_client_auth()
 }
 
 /// A policy that allows everything below a mount.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use secrets_backend::conformance::{Case, Target, cases};
-use secrets_backend::{MemoryBackend, MemoryConfig, SecretBackend};
+use secrets_backend::{ErrorKind, MemoryBackend, MemoryConfig, SecretBackend};
 use secrets_backend_hcvault::{Auth, Credential, Engine, HcVaultBackend, HcVaultConfig};
 use secrets_testkit::{Answer, Body, Fault, FaultProxy, Responder, Server, openbao, sealed, vault};
 use serde_json::json;
@@ -40,7 +40,9 @@ async fn stack(server: Option<Server>, engine: Engine) -> Target {
     let Some(admin) = Admin::of(server) else { return no_server() };
     let mount = admin.mount(engine).await;
     let (stack, guard) = sealed(Arc::new(HcVaultBackend::new(small(admin.config(&mount))).unwrap())).await;
-    Target::new(stack).with_page_size(3).keeping(guard).keeping(admin)
+    stack.check().await.unwrap();
+    let target = Target::new(stack).with_page_size(3).keeping(guard).keeping(admin);
+    if engine == Engine::Kv1 { target.keeping_conditions() } else { target }
 }
 
 fn config(address: impl std::fmt::Display) -> HcVaultConfig {
@@ -115,9 +117,24 @@ mod openbao_kv1 {
     secrets_backend::conformance_tests! { target: mount(openbao(), Engine::Kv1).await }
 }
 
+mod vault_kv1 {
+    use super::*;
+    secrets_backend::conformance_tests! { target: mount(vault(), Engine::Kv1).await }
+}
+
 mod vault_kv2 {
     use super::*;
     secrets_backend::conformance_tests! { target: mount(vault(), Engine::Kv2).await }
+}
+
+mod openbao_kv1_sealed {
+    use super::*;
+    secrets_backend::conformance_tests! { target: stack(openbao(), Engine::Kv1).await }
+}
+
+mod vault_kv1_sealed {
+    use super::*;
+    secrets_backend::conformance_tests! { target: stack(vault(), Engine::Kv1).await }
 }
 
 mod openbao_kv2_sealed {
@@ -128,6 +145,15 @@ mod openbao_kv2_sealed {
 mod vault_kv2_sealed {
     use super::*;
     secrets_backend::conformance_tests! { target: stack(vault(), Engine::Kv2).await }
+}
+
+#[tokio::test]
+async fn a_stack_that_has_asked_nothing_yet_says_that_version_1_cannot_undelete() {
+    let admin = admin_or_skip!(openbao());
+    let mount = admin.mount(Engine::Kv1).await;
+    let (stack, _guard) = sealed(Arc::new(admin.backend(&mount))).await;
+    let error = stack.undelete(&"never/written".parse().unwrap()).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unsupported, "{error}");
 }
 
 #[tokio::test]
@@ -176,6 +202,8 @@ async fn plain_stack(server: Option<Server>, engine: Engine) -> Target {
     let Some(admin) = Admin::of(server) else { return no_server() };
     let mount = admin.mount(engine).await;
     let backend = HcVaultBackend::new(small(admin.config(&mount))).unwrap();
+    // What it can do is known once the server has said which engine this is.
+    backend.check().await.unwrap();
     let (stack, guard) = secrets_testkit::plain(Arc::new(backend)).await;
     Target::new(stack).with_page_size(3).refusing_stamps().keeping(guard).keeping(admin)
 }

@@ -8,9 +8,14 @@
 mod admin;
 mod conformance;
 mod cost;
+mod details;
 mod errors;
 mod input;
 mod kv;
 mod logins;
+mod matrix;
+mod methods;
+mod providers;
+mod rows;
 mod sharing;
 mod tokens;

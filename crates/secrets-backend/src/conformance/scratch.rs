@@ -30,8 +30,12 @@ impl Scratch {
         &*self.target.backend
     }
 
+    /// What can be expected of it: its capabilities, and what it does beyond them for its own callers.
     pub(super) fn capabilities(&self) -> Capabilities {
-        self.backend().capabilities()
+        let mut can = self.backend().capabilities();
+        can.atomic_create |= self.target.keeps_conditions;
+        can.atomic_replace |= self.target.keeps_conditions;
+        can
     }
 
     pub(super) const fn page_size(&self) -> usize {

@@ -7,11 +7,17 @@ use std::time::Duration;
 use secrets_backend::{PrefixBackend, SecretBackend, SecretPath};
 use secrets_backend_hcvault::{Auth, Credential, Engine, HcVaultBackend, HcVaultConfig};
 use serde::Deserialize;
+use serde_json::{Map, Value};
 
 use super::{Configured, HCVAULT};
 use crate::config::Configuration;
 use crate::config::schema::Backend;
 use crate::failure::Failure;
+
+mod auth;
+mod elsewhere;
+
+pub(super) use elsewhere::check as check_references;
 
 /// The fields of `[backends.NAME]` with `type = "hcvault"`.
 #[derive(Deserialize)]
@@ -31,32 +37,8 @@ struct Fields {
     timeout: Option<u32>,
     /// Seconds.
     connect_timeout: Option<u32>,
-    auth: Option<AuthFields>,
+    auth: Option<Map<String, Value>>,
 }
-
-/// The fields of `auth`, those of all methods together; which go with which is checked by [`AuthFields::auth`].
-#[derive(Default, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct AuthFields {
-    method: Option<String>,
-    mount: Option<String>,
-    token: Option<String>,
-    token_file: Option<PathBuf>,
-    role_id: Option<String>,
-    secret_id: Option<String>,
-    secret_id_file: Option<PathBuf>,
-    wrapping_token: Option<String>,
-    wrapping_token_file: Option<PathBuf>,
-    role: Option<String>,
-    jwt: Option<String>,
-    jwt_file: Option<PathBuf>,
-    username: Option<String>,
-    password: Option<String>,
-    password_file: Option<PathBuf>,
-}
-
-/// Where Kubernetes puts the token of a pod's service account.
-const POD_TOKEN: &str = "/var/run/secrets/kubernetes.io/serviceaccount/token";
 
 pub(super) fn check(name: &str, backend: &Backend) -> Result<(), Failure> {
     let fields = fields(name, backend)?;
@@ -86,7 +68,7 @@ pub(super) fn make(
 }
 
 fn fields(name: &str, backend: &Backend) -> Result<Fields, Failure> {
-    let object = serde_json::Value::Object(backend.fields.clone().into_iter().collect());
+    let object = Value::Object(backend.fields.clone().into_iter().collect());
     // Its messages name fields and types; of a value they would show a part, so only the known ones are passed on.
     serde_json::from_value(object).map_err(|error| {
         let text = error.to_string();
@@ -103,7 +85,7 @@ impl Fields {
     /// With a configuration, a token that nothing names is looked for where Vault's own tools keep it.
     fn config(self, name: &str, configuration: Option<&Configuration>) -> Result<HcVaultConfig, Failure> {
         let auth = match self.auth {
-            Some(auth) => auth.auth(name)?,
+            Some(fields) => auth::read(name, fields, configuration)?,
             None => usual_token(name, configuration)?,
         };
         let mut config = HcVaultConfig::new(self.address, auth);
@@ -143,109 +125,5 @@ fn usual_token(name: &str, configuration: Option<&Configuration>) -> Result<Auth
         Some(file) if file.exists() => Ok(Auth::Token(Credential::file(file))),
         _ => Err(at(name, "auth: there is no token in VAULT_TOKEN nor in ~/.vault-token")
             .hint(format!("log in with `vault login`, or add [backends.{name}.auth]"))),
-    }
-}
-
-impl AuthFields {
-    fn auth(mut self, name: &str) -> Result<Auth, Failure> {
-        let method = self.method.take().unwrap_or_else(|| "token".to_owned());
-        let mount = self.mount.take();
-        let mount = |default: &str| mount.clone().unwrap_or_else(|| default.to_owned());
-        let auth = match method.as_str() {
-            "token" => {
-                let (value, file) = (self.token.take(), self.token_file.take());
-                Auth::Token(credential(name, "token", value, file)?)
-            }
-            "approle" if self.wrapping_token.is_some() || self.wrapping_token_file.is_some() => {
-                let (value, file) = (self.wrapping_token.take(), self.wrapping_token_file.take());
-                Auth::AppRoleWrapped {
-                    mount: mount("approle"),
-                    role_id: needed(name, "role_id", self.role_id.take())?,
-                    wrapping_token: credential(name, "wrapping_token", value, file)?,
-                }
-            }
-            "approle" => {
-                let (value, file) = (self.secret_id.take(), self.secret_id_file.take());
-                Auth::AppRole {
-                    mount: mount("approle"),
-                    role_id: needed(name, "role_id", self.role_id.take())?,
-                    secret_id: credential(name, "secret_id", value, file)?,
-                }
-            }
-            "kubernetes" => Auth::Kubernetes {
-                mount: mount("kubernetes"),
-                role: needed(name, "role", self.role.take())?,
-                jwt: Credential::file(self.jwt_file.take().unwrap_or_else(|| POD_TOKEN.into())),
-            },
-            "ldap" => {
-                let (username, password) = self.user(name)?;
-                Auth::Ldap { mount: mount("ldap"), username, password }
-            }
-            "userpass" => {
-                let (username, password) = self.user(name)?;
-                Auth::Userpass { mount: mount("userpass"), username, password }
-            }
-            "jwt" => {
-                let (value, file) = (self.jwt.take(), self.jwt_file.take());
-                let jwt = credential(name, "jwt", value, file)?;
-                Auth::Jwt { mount: mount("jwt"), role: self.role.take(), jwt }
-            }
-            "cert" => Auth::Certificate { mount: mount("cert"), role: self.role.take() },
-            _ => {
-                return Err(at(
-                    name,
-                    "auth.method: one of token, approle, kubernetes, ldap, userpass, jwt, cert",
-                ));
-            }
-        };
-        match self.left() {
-            None => Ok(auth),
-            Some(field) => Err(at(name, &format!("auth.{field}: does not go with the method `{method}`"))),
-        }
-    }
-
-    fn user(&mut self, name: &str) -> Result<(String, Credential), Failure> {
-        let username = needed(name, "username", self.username.take())?;
-        let (value, file) = (self.password.take(), self.password_file.take());
-        Ok((username, credential(name, "password", value, file)?))
-    }
-
-    /// A field that the method did not take.
-    fn left(&self) -> Option<&'static str> {
-        let fields = [
-            ("token", self.token.is_some()),
-            ("token_file", self.token_file.is_some()),
-            ("role_id", self.role_id.is_some()),
-            ("secret_id", self.secret_id.is_some()),
-            ("secret_id_file", self.secret_id_file.is_some()),
-            ("wrapping_token", self.wrapping_token.is_some()),
-            ("wrapping_token_file", self.wrapping_token_file.is_some()),
-            ("role", self.role.is_some()),
-            ("jwt", self.jwt.is_some()),
-            ("jwt_file", self.jwt_file.is_some()),
-            ("username", self.username.is_some()),
-            ("password", self.password.is_some()),
-            ("password_file", self.password_file.is_some()),
-        ];
-        fields.into_iter().find_map(|(field, left)| left.then_some(field))
-    }
-}
-
-fn needed(name: &str, field: &str, value: Option<String>) -> Result<String, Failure> {
-    value.filter(|text| !text.is_empty()).ok_or_else(|| at(name, &format!("auth.{field}: missing")))
-}
-
-/// The secret of a login: in the configuration, mostly by `${VAR}`, or in a file.
-fn credential(
-    name: &str,
-    field: &str,
-    value: Option<String>,
-    file: Option<PathBuf>,
-) -> Result<Credential, Failure> {
-    match (value, file) {
-        (Some(value), None) => Ok(Credential::value(value)),
-        (None, Some(file)) => Ok(Credential::file(file)),
-        (None, None) => Err(at(name, &format!("auth.{field}: missing; `auth.{field}_file` names a file"))),
-        (Some(_), Some(_)) => Err(at(name, &format!("auth.{field}: also given as `auth.{field}_file`"))),
     }
 }

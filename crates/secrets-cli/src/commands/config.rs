@@ -50,11 +50,14 @@ fn show(configuration: &Configuration, args: OutputArgs) -> Result<u8, Failure> 
 
 /// Hides what logs in to a backend: `${VAR}` has put it in.
 fn hide_secrets(settings: &mut serde_json::Value) {
-    const SECRETS: [&str; 5] = ["token", "secret_id", "wrapping_token", "jwt", "password"];
+    const SECRETS: [&str; 7] =
+        ["token", "secret_id", "wrapping_token", "jwt", "password", "secret_access_key", "session_token"];
     let backends = settings.get_mut("backends").and_then(serde_json::Value::as_object_mut);
     for backend in backends.into_iter().flat_map(|all| all.values_mut()) {
         let auth = backend.get_mut("auth").and_then(serde_json::Value::as_object_mut);
-        for (_, value) in auth.into_iter().flatten().filter(|(name, _)| SECRETS.contains(&name.as_str())) {
+        let secrets = auth.into_iter().flatten().filter(|(name, _)| SECRETS.contains(&name.as_str()));
+        // A table says where the secret is, and is none.
+        for (_, value) in secrets.filter(|(_, value)| !value.is_object()) {
             *value = "(hidden)".into();
         }
     }

@@ -218,6 +218,7 @@ impl Settings {
         for (name, backend) in &self.backends {
             crate::backends::check(name, backend)?;
         }
+        crate::backends::check_logins(self)?;
         crate::backends::check_overlap(self)?;
         let chosen =
             self.environments.iter().filter_map(|(name, one)| Some((name.as_str(), one.primary.as_deref()?)));

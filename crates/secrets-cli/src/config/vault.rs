@@ -42,6 +42,37 @@ impl std::fmt::Debug for UsualToken {
     }
 }
 
+/// The keys of an AWS identity, where AWS's own tools look first; nowhere else is looked.
+#[derive(Clone)]
+#[non_exhaustive]
+pub struct UsualKeys {
+    /// `AWS_ACCESS_KEY_ID`.
+    pub access_key_id: String,
+    /// `AWS_SECRET_ACCESS_KEY`.
+    pub secret_access_key: Zeroizing<String>,
+    /// `AWS_SESSION_TOKEN`, of temporary keys.
+    pub session_token: Option<Zeroizing<String>>,
+}
+
+impl UsualKeys {
+    /// Looks at variables; none where a key lacks its secret.
+    #[must_use]
+    pub fn find(environment: &Environment) -> Option<Self> {
+        let secret = |name| environment.text(name).map(|text| Zeroizing::new(text.to_owned()));
+        Some(Self {
+            access_key_id: environment.text("AWS_ACCESS_KEY_ID")?.to_owned(),
+            secret_access_key: secret("AWS_SECRET_ACCESS_KEY")?,
+            session_token: secret("AWS_SESSION_TOKEN"),
+        })
+    }
+}
+
+impl std::fmt::Debug for UsualKeys {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("UsualKeys").field("access_key_id", &self.access_key_id).finish_non_exhaustive()
+    }
+}
+
 /// Adds the backend `vault`, where the command line or the environment asks for one that no file defines.
 ///
 /// # Errors

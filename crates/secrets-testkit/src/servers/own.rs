@@ -104,7 +104,7 @@ impl Own {
         &self.serves
     }
 
-    /// Every request, a line of JSON each; of OpenBao, which is told to keep it.
+    /// Every request, a line of JSON each; OpenBao is told to keep it, Vault is not.
     pub(super) fn audit_log(&self) -> PathBuf {
         self.directory.path().join(AUDIT)
     }
