@@ -59,8 +59,8 @@ pub(super) async fn run(context: &Context, args: &JoinArgs) -> Result<u8, Failur
 /// Where this machine's own key file is to be made. What opens the safe now may be on a stick, or on paper.
 fn own_key_file(context: &Context) -> Option<PathBuf> {
     let usual = context.configuration.places.key_file();
-    let is_named_for_good =
-        context.configuration.settings.key_file.is_some() && context.global.key_file.is_none();
+    let is_named_for_good = context.environment.path("SECRETS_KEY_FILE").is_some()
+        || (context.configuration.settings.key_file.is_some() && context.global.key_file.is_none());
     (!is_named_for_good && usual.symlink_metadata().is_err()).then_some(usual)
 }
 
