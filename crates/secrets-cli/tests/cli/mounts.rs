@@ -28,12 +28,13 @@ fn a_full_disk_under_the_data_refuses_writes_and_all_goes_on_with_room_again() {
         dd if=/dev/zero of="$data/rest" bs=4k 2> /dev/null
         try() { echo hunter3 | "$0" $2 > out 2> /dev/null; echo "$1 $2: $? $(head -c 7 out)"; }
         for line in "set new -" "import many.env" "delete b --yes" "rollback c 1" \
-            "key add passphrase --new-passphrase-file passphrase" "get a" "list"; do
+            "key add passphrase --new-passphrase-file passphrase" "key rotate" "get a" "list"; do
             try full "$line"
         done
         rm "$data/filler" "$data/rest"
         for line in "get a" "set new -" "import many.env" "get TWO" "rollback c 1" \
-            "key add passphrase --new-passphrase-file passphrase" "delete a --yes" "audit verify"; do
+            "key add passphrase --new-passphrase-file passphrase" "key rotate" "get c" "delete a --yes" \
+            "audit verify"; do
             try room "$line"
         done
         for n in $(seq 0 $last); do
@@ -52,13 +53,14 @@ fn a_full_disk_under_the_data_refuses_writes_and_all_goes_on_with_room_again() {
         (3, "full delete b --yes", 16),
         (4, "full rollback c 1", 16),
         (5, "full key add passphrase --new-passphrase-file passphrase", 1),
+        (6, "full key rotate", 1),
     ];
     for (at, command, refused) in small {
         let expected = [format!("{command}: 0"), format!("{command}: {refused}")];
         assert!(expected.iter().any(|start| lines[at].starts_with(start)), "{}\n{said}", lines[at]);
     }
     assert!(lines[2].starts_with("full import many.env: 16"), "{said}");
-    for (line, expected) in lines[6..].iter().zip([
+    for (line, expected) in lines[7..].iter().zip([
         "full get a: 0 hunter2",
         "full list: 0 PATH",
         "room get a: 0 hunter2",
@@ -67,12 +69,14 @@ fn a_full_disk_under_the_data_refuses_writes_and_all_goes_on_with_room_again() {
         "room get TWO: 0 2",
         "room rollback c 1: 0",
         "room key add passphrase --new-passphrase-file passphrase: 0",
+        "room key rotate: 0",
+        "room get c: 0 hunter2",
         "room delete a --yes: 0",
         "room audit verify: 0 ok",
     ]) {
         assert!(line.starts_with(expected), "{line} instead of {expected}\n{said}");
     }
-    assert_eq!(lines.len(), 16, "{said}");
+    assert_eq!(lines.len(), 19, "{said}");
 }
 
 #[test]
@@ -85,7 +89,8 @@ fn a_read_only_file_system_under_the_data_is_read_and_refuses_writes() {
         data="$SECRETS_HOME/data"
         chmod 600 passphrase
         mount --bind "$data" "$data" && mount -o remount,bind,ro "$data" || exit 77
-        for line in "get a" "export" "set a -" "import many.env" "delete a --yes" "key add passphrase --new-passphrase-file passphrase"; do
+        for line in "get a" "export" "set a -" "import many.env" "delete a --yes" \
+            "key add passphrase --new-passphrase-file passphrase" "key rotate"; do
             echo hunter3 | "$0" $line > out 2> /dev/null; echo "$line: $? $(head -c 9 out)"
         done
     "#;
@@ -102,6 +107,7 @@ fn a_read_only_file_system_under_the_data_is_read_and_refuses_writes() {
             "import many.env: 16",
             "delete a --yes: 16",
             "key add passphrase --new-passphrase-file passphrase: 1",
+            "key rotate: 1",
         ]
     );
     assert_eq!(scratch.get("a"), b"hunter2");
