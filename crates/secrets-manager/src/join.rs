@@ -1,7 +1,7 @@
 //! Joining a safe that another installation made, by what its backend holds.
 
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -42,7 +42,8 @@ pub struct UnlockedSafe {
 #[derive(Debug, Default)]
 #[non_exhaustive]
 pub struct JoinOptions {
-    /// Where a key file of its own is made, with a slot; none, where it goes on with the slot secret that it has.
+    /// A key file of its own, made where it is not there, and given a slot unless it opens the safe already. None,
+    /// where the installation goes on with the slot secret that it has.
     pub key_file: Option<PathBuf>,
     /// Who joins.
     pub caller: Caller,
@@ -127,7 +128,7 @@ impl UnlockedSafe {
         let at = places.clone();
         let files = blocking(move || {
             let _lock = vacant(&at)?;
-            if let Some(path) = options.key_file {
+            if let Some(path) = options.key_file.filter(|path| !opens(&header, path)) {
                 slots::add(&mut header, &root, &NewSlot::KeyFile(path), "key file")?;
             }
             let action = Action::SafeJoin;
@@ -167,6 +168,12 @@ async fn keyrings(
     }
     let own = own.ok_or_else(|| refused(secrets_crypto::Error::Malformed("the list of keyrings")))?;
     Ok((sealed, own))
+}
+
+/// Whether the key file is there and opens the safe.
+fn opens(header: &Header, key_file: &Path) -> bool {
+    let unlock = Unlock::KeyFile(key_file.to_owned());
+    unlock.with_secret(|secret| header.unlock(secret, &kdf_limits()).is_ok()).unwrap_or(false)
 }
 
 impl fmt::Debug for UnlockedSafe {

@@ -29,9 +29,9 @@ pub struct JoinArgs {
     /// The fingerprint that the safe must have, as `secrets key fingerprint` shows it elsewhere
     #[arg(long, value_name = "TEXT")]
     pub fingerprint: Option<String>,
-    /// Make no key file for this machine where it has none
+    /// Give this machine a key file and a slot of its own, as after a recovery phrase
     #[arg(long)]
-    pub no_key_file: bool,
+    pub own_key_file: bool,
 }
 
 /// `trust`.

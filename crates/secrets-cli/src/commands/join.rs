@@ -1,8 +1,6 @@
 //! `join`: this machine becomes another installation of the safe that the backend holds.
 
-use std::path::PathBuf;
-
-use secrets_manager::{Error, JoinOptions};
+use secrets_manager::{Error, JoinOptions, Unlock};
 
 use super::Context;
 use crate::args::JoinArgs;
@@ -33,7 +31,9 @@ pub(super) async fn run(context: &Context, args: &JoinArgs) -> Result<u8, Failur
         return Err(context.failure(Error::NoSafeThere(place)));
     };
     let unlock = context.unlock_found(&found.slots())?;
-    let own_key = own_key_file(context).filter(|_| !args.no_key_file);
+    // Nobody wants to type 24 words for each command.
+    let is_own = args.own_key_file || matches!(unlock, Unlock::RecoveryPhrase(_));
+    let own_key = is_own.then(|| context.configuration.places.key_file());
     let unlocked = found.unlock(unlock).await.map_err(|error| context.failure(error))?;
     compare(context, args.fingerprint.as_deref(), &unlocked.fingerprint())?;
     if context.global.dry_run {
@@ -47,21 +47,18 @@ pub(super) async fn run(context: &Context, args: &JoinArgs) -> Result<u8, Failur
     output::note(&format!("secrets: joined the safe {} at {place}", joined.safe));
     output::note(&format!("  data      {}", places.data.display()));
     output::note(&format!("  audit log {}", places.state.display()));
-    if let Some(file) = own_key {
-        output::note(&format!("  key file  {}  (new, mode 0600)", file.display()));
+    match own_key {
+        Some(file) => output::note(&format!("  key file  {}  (its own, mode 0600)", file.display())),
+        None if context.global.key_file.is_some() => output::note(&format!(
+            "Later commands need the key file, too: put it at {}, or name it as `key_file` in the configuration.",
+            context.configuration.places.key_file().display()
+        )),
+        None => {}
     }
     if !joined.listed {
         output::warn("the backend does not list this installation yet; the first write there does that");
     }
     Ok(exit::DONE)
-}
-
-/// Where this machine's own key file is to be made. What opens the safe now may be on a stick, or on paper.
-fn own_key_file(context: &Context) -> Option<PathBuf> {
-    let usual = context.configuration.places.key_file();
-    let is_named_for_good = context.environment.path("SECRETS_KEY_FILE").is_some()
-        || (context.configuration.settings.key_file.is_some() && context.global.key_file.is_none());
-    (!is_named_for_good && usual.symlink_metadata().is_err()).then_some(usual)
 }
 
 /// Whoever holds the backend could offer a safe of their own: its fingerprint tells.

@@ -255,11 +255,15 @@ fn a_second_machine_joins_the_safe_and_both_rotate_its_key() {
     assert!(joined.stderr.contains("joined the safe"), "{}", joined.stderr);
     assert_eq!(second.done(&["get", "app/db"]), "hunter2");
     second.call(&["join", "--yes"]).refused(15, "already");
-    // With a key file from elsewhere, a machine gets one of its own.
+    // A machine can have a key file of its own.
     let Some(third) = first.beside() else { return };
     let carried = third.scratch.write("carried", std::fs::read(first.scratch.key()).unwrap());
     std::fs::set_permissions(&carried, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
-    third.done(&["--key-file", "carried", "join", "--yes"]);
+    // Its key file is there already, and opens nothing yet, as after a `join` that was cut short.
+    let stranger = Scratch::new();
+    stranger.set("a", "x");
+    std::fs::copy(stranger.key(), third.scratch.key()).unwrap();
+    third.done(&["--key-file", "carried", "join", "--yes", "--own-key-file"]);
     std::fs::remove_file(carried).unwrap();
     assert_eq!(third.done(&["get", "app/db"]), "hunter2");
     assert_eq!(third.done(&["key", "list"]).lines().count(), 3, "a heading and two slots");
