@@ -4,8 +4,8 @@ use std::fmt;
 use std::sync::Arc;
 
 use secrets_backend::{
-    Capabilities, Error, ErrorKind, Metadata, NewSecret, Operation, Page, PageToken, PutMode, Result, Secret,
-    SecretBackend, SecretPath, VersionId, VersionMeta, Written, async_trait,
+    Capabilities, Error, ErrorKind, InvalidPath, Metadata, NewSecret, Operation, Page, PageToken, PutMode,
+    Result, Secret, SecretBackend, SecretPath, VersionId, VersionMeta, Written, async_trait,
 };
 use secrets_crypto::envelope::Envelope;
 
@@ -64,7 +64,7 @@ impl PlainBackend {
     fn check_path(&self, operation: Operation, path: &SecretPath) -> Result<()> {
         if path.is_reserved() {
             let error = self.error(ErrorKind::InvalidInput, operation, path);
-            return Err(error.with_detail("a path cannot start with `_`: that is reserved"));
+            return Err(error.with_detail(InvalidPath::Reserved.to_string()));
         }
         Ok(())
     }

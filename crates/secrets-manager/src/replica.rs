@@ -161,9 +161,13 @@ impl Replica {
         true
     }
 
-    /// A file of this installation that cannot be used.
+    /// A file of this installation that cannot be used: damaged, or not to be had.
     fn local(&self, error: &crate::Error) -> Error {
-        self.error(ErrorKind::Unavailable).with_detail(format!("local state: {error}"))
+        let kind = match error {
+            crate::Error::Header { .. } | crate::Error::Keyring { .. } => ErrorKind::Tampered,
+            _ => ErrorKind::Unavailable,
+        };
+        self.error(kind).with_detail(format!("local state: {error}"))
     }
 
     fn error(&self, kind: ErrorKind) -> Error {

@@ -125,10 +125,14 @@ impl Replica {
     /// Takes over what another sealed form of the keyring has: in memory, and in the file if it lacks nothing of
     /// ours.
     pub(super) async fn take_over(&self, bytes: Vec<u8>) -> Result<Theirs> {
-        let files = Arc::clone(&self.files);
-        blocking(move || files.take_over(&bytes)).await.map_err(|error| match error {
-            crate::Error::Keyring { source, .. } => {
-                self.error(ErrorKind::Tampered).with_detail(format!("its keyring: {source}"))
+        let (files, place) = (Arc::clone(&self.files), self.name.clone());
+        blocking(move || files.take_over(&bytes, place)).await.map_err(|error| match error {
+            crate::Error::Stored { source, .. } => {
+                let kind = match source {
+                    secrets_crypto::Error::UnsupportedFormat { .. } => ErrorKind::Unsupported,
+                    _ => ErrorKind::Tampered,
+                };
+                self.error(kind).with_detail(format!("its keyring of the safe: {source}"))
             }
             error => self.local(&error),
         })
@@ -169,12 +173,13 @@ impl Files {
         }
     }
 
-    fn take_over(&self, theirs: &[u8]) -> crate::Result<Theirs> {
+    fn take_over(&self, theirs: &[u8], place: String) -> crate::Result<Theirs> {
         let refused = |source| crate::Error::Keyring { path: self.keyring(), source };
+        let stored = |source| crate::Error::Stored { what: "keyring", place, source };
         let _lock = crate::init::lock(&self.places)?;
         let own = self.read_keyring()?;
         self.tenant.learn(&own).map_err(refused)?;
-        self.tenant.learn(theirs).map_err(refused)?;
+        self.tenant.learn(theirs).map_err(stored)?;
         let compared = self.tenant.keyring().compare(&own, theirs).map_err(refused)?;
         Ok(match compared {
             Some(compared) if compared.second_has_all => {

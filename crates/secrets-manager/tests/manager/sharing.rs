@@ -99,6 +99,33 @@ async fn a_header_that_was_tampered_with_stops_everything() {
 }
 
 #[tokio::test]
+async fn a_keyring_that_was_tampered_with_is_told_apart_here_and_there() {
+    let (home, backend) = (Home::new().await, shared());
+    set(&home.share(&backend).await.unwrap(), "a", "1").await;
+    let at = keyring_object(&backend).await;
+    let honest = backend.get(&at, None).await.unwrap().value.expose().to_vec();
+    let mut forged = honest.clone();
+    *forged.last_mut().unwrap() ^= 1;
+    let put = async |bytes: &[u8]| backend.put(&at, &NewSecret::new(bytes), &PutMode::Upsert).await.unwrap();
+    let own = std::fs::read_dir(home.places.keyrings()).unwrap().next().unwrap().unwrap().path();
+    // Nothing is agreed on any more, so both are compared.
+    let refused = async |spoil: &dyn Fn()| {
+        std::fs::remove_file(home.places.state_db()).unwrap();
+        let safe = home.share(&backend).await.unwrap();
+        spoil();
+        let Err(Error::Backend(error)) = safe.get(&path("a"), None).await else { panic!("not refused") };
+        assert_eq!(error.kind(), ErrorKind::Tampered);
+        error.detail().unwrap().to_owned()
+    };
+    put(&forged).await;
+    assert!(refused(&|| ()).await.starts_with("its keyring"));
+    put(&honest).await;
+    assert!(refused(&|| std::fs::write(&own, &forged).unwrap()).await.starts_with("local state"));
+    std::fs::write(&own, &honest).unwrap();
+    assert_eq!(value(&home.share(&backend).await.unwrap(), "a").await, "1");
+}
+
+#[tokio::test]
 async fn an_installation_that_joined_reads_and_writes_the_same_secrets() {
     let (first, backend) = (Home::new().await, shared());
     let safe = first.share(&backend).await.unwrap();
