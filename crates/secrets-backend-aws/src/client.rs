@@ -1,7 +1,10 @@
 //! The client of the service, made once, when it is first needed.
 
 use aws_config::SdkConfig;
-use aws_config::default_provider::region::DefaultRegionChain;
+use aws_config::environment::EnvironmentVariableRegionProvider;
+use aws_config::imds::region::ImdsRegionProvider;
+use aws_config::meta::region::RegionProviderChain;
+use aws_config::profile::ProfileFileRegionProvider;
 use aws_config::provider_config::ProviderConfig;
 use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
@@ -20,7 +23,7 @@ use crate::wire;
 /// Makes the client. It asks nobody but, where the configuration leaves it open, for the region.
 pub(crate) async fn make(config: &AwsConfig) -> Result<Client, Failure> {
     let http = wire::client();
-    let region = region(config).await?;
+    let region = region(config, &http).await?;
     let provider_config = ProviderConfig::without_region()
         .with_region(Some(region.clone()))
         .with_behavior_version(Some(version()))
@@ -34,15 +37,19 @@ pub(crate) async fn make(config: &AwsConfig) -> Result<Client, Failure> {
     Ok(Client::new(&shared.into_builder().credentials_provider(credentials).build()))
 }
 
-async fn region(config: &AwsConfig) -> Result<Region, Failure> {
+/// AWS's own order: environment, profile, instance. Its ready-made chain cannot be given our HTTP client.
+async fn region(config: &AwsConfig, http: &SharedHttpClient) -> Result<Region, Failure> {
     if let Some(region) = &config.region {
         return Ok(Region::new(region.clone()));
     }
-    let mut chain = DefaultRegionChain::builder();
-    if let Some(profile) = config.credentials.profile() {
-        chain = chain.profile_name(profile);
+    let with = ProviderConfig::without_region().with_http_client(http.clone());
+    let mut profile = ProfileFileRegionProvider::builder().configure(&with);
+    if let Some(name) = config.credentials.profile() {
+        profile = profile.profile_name(name);
     }
-    let chain = chain.build();
+    let chain = RegionProviderChain::first_try(EnvironmentVariableRegionProvider::new())
+        .or_else(profile.build())
+        .or_else(ImdsRegionProvider::builder().configure(&with).build());
     // The instance's own answer is the last that is waited for.
     let found = tokio::time::timeout(config.timeout, chain.region()).await;
     let none =
