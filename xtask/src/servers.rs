@@ -12,6 +12,7 @@ use xshell::Shell;
 
 use crate::repository;
 
+mod aws;
 mod moto;
 mod openbao;
 mod process;
@@ -84,7 +85,7 @@ impl Place {
     }
 }
 
-const SERVERS: [&Server; 4] = [&openbao::SERVER, &vault::SERVER, &slapd::SERVER, &moto::SERVER];
+const SERVERS: [&Server; 5] = [&openbao::SERVER, &vault::SERVER, &slapd::SERVER, &moto::SERVER, &aws::SERVER];
 
 /// Everything about servers that outlives a run.
 fn home() -> PathBuf {

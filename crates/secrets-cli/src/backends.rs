@@ -9,11 +9,15 @@ use crate::config::Configuration;
 use crate::config::schema::{Backend, LOCAL, Settings, shown};
 use crate::failure::Failure;
 
+#[cfg(feature = "aws")]
+mod aws;
 #[cfg(feature = "hcvault")]
 mod hcvault;
 #[cfg(feature = "local")]
 mod local;
 
+/// The kind of AWS Secrets Manager.
+pub const AWS: &str = "aws";
 /// The kind of HashiCorp Vault and OpenBao.
 pub const HCVAULT: &str = "hcvault";
 
@@ -43,6 +47,7 @@ pub fn in_force(configuration: &Configuration, store: PathBuf) -> Result<Arc<dyn
 /// Exit 3 where nothing defines it, its configuration cannot be used, or this build lacks it.
 pub fn named(name: &str, configuration: &Configuration, store: PathBuf) -> Result<Configured, Failure> {
     match configuration.settings.backends.get(name) {
+        Some(backend) if backend.kind == AWS => secrets_manager(name, backend),
         Some(backend) if backend.kind == HCVAULT => vault(name, backend, configuration),
         None if name != LOCAL => Err(Failure::config(format!("there is no backend `{}`", shown(name)))
             .hint("`secrets backend list` shows those that are configured")),
@@ -66,13 +71,17 @@ pub fn check(name: &str, backend: &Backend) -> Result<(), Failure> {
             }
             None => Ok(()),
         },
+        #[cfg(feature = "aws")]
+        AWS => aws::check(name, backend),
+        #[cfg(not(feature = "aws"))]
+        AWS => Err(lacking(AWS)),
         #[cfg(feature = "hcvault")]
         HCVAULT => hcvault::check(name, backend),
         #[cfg(not(feature = "hcvault"))]
         HCVAULT => Err(lacking(HCVAULT)),
         kind => {
             Err(Failure::config(format!("`backends.{name}`: there is no backend of type `{}`", shown(kind)))
-                .hint(format!("the types are `{LOCAL}` and `{HCVAULT}`")))
+                .hint(format!("the types are `{LOCAL}`, `{AWS}` and `{HCVAULT}`")))
         }
     }
 }
@@ -134,7 +143,7 @@ struct Placed<'a> {
 impl<'a> Placed<'a> {
     /// None for the local backend, where each environment has a table of its own.
     fn of(name: &'a str, backend: &Backend) -> Option<Self> {
-        let is_remote = backend.kind == HCVAULT;
+        let is_remote = [AWS, HCVAULT].contains(&backend.kind.as_str());
         is_remote.then(|| Self { name, place: place(backend), is_sealed: backend.is_sealed() })
     }
 }
@@ -155,14 +164,21 @@ fn overlapping<'a>(
         .map(|(one, two)| (one.name, two.name))
 }
 
-/// Address, namespace, mount, prefix, so that one place is one text; its end is the prefix.
+/// What makes a place, and the prefix in it, so that one place is one text; its end is the prefix.
+///
+/// With AWS the account is known to the credentials alone: two profiles may be of one.
 fn place(backend: &Backend) -> String {
     let text = |name: &str, default: &'static str| {
         backend.fields.get(name).and_then(serde_json::Value::as_str).unwrap_or(default).to_owned()
     };
-    let trimmed = |text: String| text.trim_matches('/').to_lowercase();
-    let (address, namespace) = (trimmed(text("address", "")), trimmed(text("namespace", "")));
-    format!("{address}\n{namespace}\n{}\n{}", text("mount", "secret").trim_matches('/'), text("prefix", ""))
+    let trimmed = |name: &str| text(name, "").trim_matches('/').to_lowercase();
+    let prefix = text("prefix", "");
+    if backend.kind == AWS {
+        let (endpoint, region) = (trimmed("endpoint_url"), text("region", ""));
+        return format!("{endpoint}\n{region}\n{}\n{}\n{prefix}", text("profile", ""), text("role_arn", ""));
+    }
+    let (address, namespace) = (trimmed("address"), trimmed("namespace"));
+    format!("{address}\n{namespace}\n{}\n{prefix}", text("mount", "secret").trim_matches('/'))
 }
 
 #[cfg(feature = "local")]
@@ -186,7 +202,17 @@ fn vault(_: &str, _: &Backend, _: &Configuration) -> Result<Configured, Failure>
     Err(lacking(HCVAULT))
 }
 
-#[cfg(not(all(feature = "local", feature = "hcvault")))]
+#[cfg(feature = "aws")]
+fn secrets_manager(name: &str, backend: &Backend) -> Result<Configured, Failure> {
+    aws::make(name, backend)
+}
+
+#[cfg(not(feature = "aws"))]
+fn secrets_manager(_: &str, _: &Backend) -> Result<Configured, Failure> {
+    Err(lacking(AWS))
+}
+
+#[cfg(not(all(feature = "aws", feature = "local", feature = "hcvault")))]
 fn lacking(kind: &str) -> Failure {
     Failure::config(format!("this build has no backend of type `{kind}`")).hint(format!(
         "`cargo install --path crates/secrets-cli` builds every backend; the feature `{kind}` this one"

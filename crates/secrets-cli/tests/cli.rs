@@ -7,6 +7,8 @@
     reason = "helpers of tests fail a test as its own lines would"
 )]
 
+#[path = "cli/aws.rs"]
+mod aws;
 #[path = "cli/bad_input.rs"]
 mod bad_input;
 #[path = "cli/cases.rs"]

@@ -127,7 +127,7 @@ impl SecretBackend for SealBackend {
     fn capabilities(&self) -> Capabilities {
         let mut own = self.inner.capabilities();
         own.recoverable_delete = own.versions;
-        own.max_value = own.max_value.saturating_sub(ENVELOPE_ROOM).min(MAX_VALUE);
+        own.max_value = largest_value(own.max_value);
         own.max_path = own.max_path.min(SecretPath::MAX_LEN);
         own
     }
@@ -244,3 +244,13 @@ const MAX_VALUE: usize = 1 << 20;
 /// Room in a backend's largest value for what an envelope adds: header, wrap, path, 65,535 bytes of metadata,
 /// a tag for each of its chunks, padding.
 const ENVELOPE_ROOM: usize = 68 * 1024;
+/// The same with metadata of the portable size, for a backend that has not many times the room of the largest.
+const PORTABLE_ROOM: usize = 8 * 1024;
+
+/// The largest value in a backend that takes `room` bytes. In a small one longer metadata leaves less for the value:
+/// what is too long together is refused when it is sealed.
+const fn largest_value(room: usize) -> usize {
+    let envelope = if room < 4 * ENVELOPE_ROOM { PORTABLE_ROOM } else { ENVELOPE_ROOM };
+    let value = room.saturating_sub(envelope);
+    if value < MAX_VALUE { value } else { MAX_VALUE }
+}

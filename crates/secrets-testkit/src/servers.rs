@@ -185,3 +185,10 @@ pub fn sts() -> Option<Sts> {
         arn: "arn:aws:iam::123456789012:user/tester",
     })
 }
+
+/// The address of an endpoint that stands for AWS Secrets Manager, which all tests share: it takes any keys.
+/// One that takes only its user's is [`sts`]'s, where that user may not read secrets.
+#[must_use]
+pub fn secrets_manager() -> Option<String> {
+    env::var("SECRETS_TEST_SECRETS_MANAGER_URL").ok()
+}

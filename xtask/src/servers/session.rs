@@ -13,7 +13,8 @@ use crate::repository;
 use crate::tally::Tally;
 
 /// The crates with a test that needs a server.
-const NEED_SERVERS: [&str; 3] = ["secrets-backend-hcvault", "secrets-cli", "secrets-testkit"];
+const NEED_SERVERS: [&str; 4] =
+    ["secrets-backend-aws", "secrets-backend-hcvault", "secrets-cli", "secrets-testkit"];
 
 /// Servers of a run's own, in a directory named after its process, so that runs do not meet.
 #[derive(Debug)]

@@ -101,7 +101,7 @@ pub enum Kdf {
 #[derive(Clone, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Backend {
-    /// The kind of backend: `local`, `hcvault`.
+    /// The kind of backend: `local`, `aws`, `hcvault`.
     #[serde(rename = "type")]
     pub kind: String,
     /// Whether values are sealed before it gets them; with `false` its other programs can read and write them.

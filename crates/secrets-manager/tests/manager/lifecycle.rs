@@ -1,6 +1,10 @@
 //! What a secret goes through.
 
-use secrets_backend::{ErrorKind, Metadata, NewSecret, PutMode, VersionId, VersionState};
+use std::sync::Arc;
+
+use secrets_backend::{
+    ErrorKind, MemoryBackend, MemoryConfig, Metadata, NewSecret, PutMode, VersionId, VersionState,
+};
 use secrets_manager::{Error, InitOptions, ListScope, init};
 
 use crate::harness::{Home, kind, path, set, value};
@@ -102,6 +106,26 @@ async fn the_largest_value_is_kept_and_one_byte_more_is_refused() {
     assert_eq!(kind(safe.get(&at, None).await), ErrorKind::NotFound);
     safe.put(&at, &NewSecret::new(vec![7; largest]), &PutMode::Upsert).await.unwrap();
     assert_eq!(safe.get(&at, None).await.unwrap().value.len(), largest);
+}
+
+#[tokio::test]
+async fn a_small_backend_keeps_a_large_value_beside_metadata_of_the_portable_size() {
+    let home = Home::in_memory().await;
+    let mut config = MemoryConfig::default();
+    config.capabilities.max_value = 1 << 16;
+    let safe = home.open_over(Arc::new(MemoryBackend::with_config(config))).await.unwrap();
+    let at = path("app/large");
+    let largest = safe.as_backend().capabilities().max_value;
+    let mut metadata = Metadata::default();
+    metadata.tags = (0..Metadata::PORTABLE_TAGS)
+        .map(|number| (format!("{number:0>64}"), "v".repeat(Metadata::PORTABLE_TEXT)))
+        .collect();
+    let large = || NewSecret::new(vec![7; largest]);
+    safe.put(&at, &large().with_metadata(metadata.clone()), &PutMode::Upsert).await.unwrap();
+    assert!(largest > 50_000 && safe.get(&at, None).await.unwrap().value.len() == largest);
+    metadata.description = Some("d".repeat(10_000));
+    let over = large().with_metadata(metadata);
+    assert_eq!(kind(safe.put(&at, &over, &PutMode::Upsert).await), ErrorKind::InvalidInput);
 }
 
 #[tokio::test]

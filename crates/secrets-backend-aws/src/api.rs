@@ -1,0 +1,225 @@
+//! The calls of the service that are used, each with what its errors mean wherever it is used.
+
+use std::collections::HashMap;
+
+use aws_sdk_secretsmanager::Client;
+use aws_sdk_secretsmanager::operation::describe_secret::DescribeSecretOutput;
+use aws_sdk_secretsmanager::primitives::DateTime;
+use aws_sdk_secretsmanager::types::Tag;
+use secrets_backend::{SecretBytes, SecretPath, Timestamp};
+use tokio::sync::OnceCell;
+
+use crate::client;
+use crate::codes::Code;
+use crate::config::AwsConfig;
+use crate::failure::{Effect, Failure};
+use crate::token::Fresh;
+use crate::value::{self, Native};
+
+/// The stage of the version that a read without a version means. It is always named: a default may be another.
+pub(crate) const CURRENT: &str = "AWSCURRENT";
+/// The one stage under which a version is put before it becomes the current one.
+pub(crate) const PENDING: &str = "secrets-pending";
+/// The stage that keeps the version before a tombstone, which the service may remove otherwise.
+pub(crate) const UNDELETE: &str = "secrets-undelete";
+
+/// The service, and the one client of it.
+#[derive(Debug)]
+pub(crate) struct Api {
+    pub(crate) config: AwsConfig,
+    pub(crate) fresh: Fresh,
+    client: OnceCell<Client>,
+}
+
+/// A version with its value.
+#[derive(Debug)]
+pub(crate) struct Found {
+    pub(crate) id: String,
+    pub(crate) value: SecretBytes,
+    pub(crate) created: Option<Timestamp>,
+}
+
+/// What the service says about a secret without its value.
+#[derive(Debug)]
+pub(crate) struct Described {
+    pub(crate) is_deleted: bool,
+    pub(crate) description: Option<String>,
+    pub(crate) tags: Vec<Tag>,
+    stages: HashMap<String, Vec<String>>,
+}
+
+impl Described {
+    /// The version that has this stage.
+    pub(crate) fn version_at(&self, stage: &str) -> Option<&str> {
+        holder(&self.stages, stage)
+    }
+}
+
+/// The version that has this stage.
+pub(crate) fn holder<'a>(stages: &'a HashMap<String, Vec<String>>, stage: &str) -> Option<&'a str> {
+    let has = |stages: &Vec<String>| stages.iter().any(|found| found == stage);
+    stages.iter().find(|(_, stages)| has(stages)).map(|(id, _)| id.as_str())
+}
+
+impl Api {
+    pub(crate) fn new(config: AwsConfig) -> Self {
+        Self { config, fresh: Fresh::default(), client: OnceCell::new() }
+    }
+
+    /// The client, made by whoever needs it first.
+    pub(crate) async fn client(&self) -> Result<&Client, Failure> {
+        self.client.get_or_try_init(|| client::make(&self.config)).await
+    }
+
+    /// The current version of a secret, or the one of this id.
+    ///
+    /// A deleted secret is missing to a reader; the service says so with a code that has other meanings.
+    pub(crate) async fn value(&self, path: &SecretPath, at: Option<&str>) -> Result<Found, Failure> {
+        let mut call = self.client().await?.get_secret_value().secret_id(path.as_str());
+        call = match at {
+            Some(id) => call.version_id(id),
+            None => call.version_stage(CURRENT),
+        };
+        let reply = match call.send().await {
+            Ok(reply) => reply,
+            Err(error) => {
+                let failure = Failure::of_call(&error, Effect::None);
+                return Err(self.deleted_is_missing(path, failure).await);
+            }
+        };
+        let found = found(reply.version_id, reply.secret_string, reply.secret_binary, reply.created_date)?;
+        if at.is_some_and(|at| at != found.id) {
+            return Err(Failure::damaged(Effect::None));
+        }
+        Ok(found)
+    }
+
+    /// The same failure, or that there is none, where it was about a secret that is scheduled for deletion.
+    pub(crate) async fn deleted_is_missing(&self, path: &SecretPath, failure: Failure) -> Failure {
+        if !failure.is(Code::InvalidRequest) {
+            return failure;
+        }
+        match self.describe(path).await {
+            Ok(found) if found.as_ref().is_none_or(|found| found.is_deleted) => Failure::missing(),
+            _ => failure,
+        }
+    }
+
+    /// What there is beside the values; none where there is no such secret.
+    pub(crate) async fn describe(&self, path: &SecretPath) -> Result<Option<Described>, Failure> {
+        match self.client().await?.describe_secret().secret_id(path.as_str()).send().await {
+            Ok(reply) => Ok(Some(described(reply))),
+            Err(error) => match Failure::of_call(&error, Effect::None) {
+                failure if failure.is(Code::ResourceNotFound) => Ok(None),
+                failure => Err(failure),
+            },
+        }
+    }
+
+    /// Makes a secret with its first version.
+    pub(crate) async fn create(
+        &self,
+        path: &SecretPath,
+        id: &str,
+        value: &Native,
+        description: Option<String>,
+        tags: Vec<Tag>,
+    ) -> Result<(), Failure> {
+        let (text, binary) = value.parameters();
+        let call = self.client().await?.create_secret().name(path.as_str()).client_request_token(id);
+        let call = call.set_secret_string(text).set_secret_binary(binary).set_description(description);
+        let call = call.set_tags((!tags.is_empty()).then_some(tags));
+        done(call.set_kms_key_id(self.config.kms_key_id.clone()).send().await)
+    }
+
+    /// Makes a version under this stage. The same version once more changes nothing.
+    pub(crate) async fn put(
+        &self,
+        path: &SecretPath,
+        id: &str,
+        value: &Native,
+        stage: &str,
+    ) -> Result<(), Failure> {
+        let (text, binary) = value.parameters();
+        let call = self.client().await?.put_secret_value().secret_id(path.as_str());
+        let call = call.client_request_token(id).version_stages(stage);
+        done(call.set_secret_string(text).set_secret_binary(binary).send().await)
+    }
+
+    /// Moves a stage to a version, from the one that must have it; from none where none has it.
+    pub(crate) async fn move_stage(
+        &self,
+        path: &SecretPath,
+        stage: &str,
+        from: Option<&str>,
+        to: &str,
+    ) -> Result<(), Failure> {
+        let call = self.client().await?.update_secret_version_stage().secret_id(path.as_str());
+        let call = call.version_stage(stage).move_to_version_id(to);
+        done(call.set_remove_from_version_id(from.map(str::to_owned)).send().await)
+    }
+
+    /// Deletes a secret, recoverably for the time that is configured.
+    pub(crate) async fn delete(&self, path: &SecretPath) -> Result<(), Failure> {
+        let call = self.client().await?.delete_secret().secret_id(path.as_str());
+        done(call.recovery_window_in_days(self.config.recovery_window_days.into()).send().await)
+    }
+
+    /// Removes a secret for good. The service does not say whether there was one.
+    pub(crate) async fn remove(&self, path: &SecretPath) -> Result<(), Failure> {
+        let call = self.client().await?.delete_secret().secret_id(path.as_str());
+        done(call.force_delete_without_recovery(true).send().await)
+    }
+
+    /// Brings a deleted secret back.
+    pub(crate) async fn restore(&self, path: &SecretPath) -> Result<(), Failure> {
+        done(self.client().await?.restore_secret().secret_id(path.as_str()).send().await)
+    }
+
+    pub(crate) async fn tag(&self, path: &SecretPath, tags: Vec<Tag>) -> Result<(), Failure> {
+        done(self.client().await?.tag_resource().secret_id(path.as_str()).set_tags(Some(tags)).send().await)
+    }
+
+    pub(crate) async fn untag(&self, path: &SecretPath, names: Vec<String>) -> Result<(), Failure> {
+        let call = self.client().await?.untag_resource().secret_id(path.as_str());
+        done(call.set_tag_keys(Some(names)).send().await)
+    }
+
+    pub(crate) async fn describe_as(&self, path: &SecretPath, text: &str) -> Result<(), Failure> {
+        done(self.client().await?.update_secret().secret_id(path.as_str()).description(text).send().await)
+    }
+}
+
+/// The outcome of a call that writes.
+fn done<T, E>(answer: Result<T, aws_sdk_secretsmanager::error::SdkError<E>>) -> Result<(), Failure>
+where
+    E: aws_sdk_secretsmanager::error::ProvideErrorMetadata + std::error::Error + 'static,
+{
+    answer.map(drop).map_err(|error| Failure::of_call(&error, Effect::Write))
+}
+
+/// A version as a reply has it. Without id or value it is none that a reader can do something with.
+pub(crate) fn found(
+    id: Option<String>,
+    text: Option<String>,
+    binary: Option<aws_sdk_secretsmanager::primitives::Blob>,
+    created: Option<DateTime>,
+) -> Result<Found, Failure> {
+    let value = value::read(text, binary);
+    let (Some(id), Some(value)) = (id, value) else { return Err(Failure::damaged(Effect::None)) };
+    Ok(Found { id, value, created: created.as_ref().and_then(timestamp) })
+}
+
+fn described(reply: DescribeSecretOutput) -> Described {
+    Described {
+        is_deleted: reply.deleted_date.is_some(),
+        description: reply.description,
+        tags: reply.tags.unwrap_or_default(),
+        stages: reply.version_ids_to_stages.unwrap_or_default(),
+    }
+}
+
+pub(crate) fn timestamp(time: &DateTime) -> Option<Timestamp> {
+    let millis = time.to_millis().ok()?;
+    u64::try_from(millis).ok().map(Timestamp::from_millis)
+}

@@ -1,0 +1,11 @@
+//! The backend against moto, and against documented answers that moto cannot be made to give.
+#![allow(
+    clippy::disallowed_methods,
+    clippy::unwrap_used,
+    reason = "tests have runtimes of their own, and fail by panics"
+)]
+
+mod admin;
+mod conformance;
+mod errors;
+mod writes;
