@@ -7,12 +7,12 @@ use std::fmt;
 use std::sync::Arc;
 
 use secrets_backend::{
-    Capabilities, Error, ErrorKind, NewSecret, Operation, Page, PageToken, PutMode, Result, Secret,
-    SecretBackend, SecretPath, Stamp, VersionId, VersionMeta, Written, async_trait, read_back,
+    Capabilities, ContentId, Error, ErrorKind, NewSecret, Operation, Page, PageToken, PutMode, Result,
+    Secret, SecretBackend, SecretPath, Stamp, VersionId, VersionMeta, Written, async_trait, read_back,
 };
 
 use crate::known::Known;
-use crate::translate::{logical_secret, logical_versions, native_ids};
+use crate::translate::{first_alone, has_rivals, logical_secret, logical_versions, native_ids};
 
 /// Judges an answer before it is used: path and version asked for, and what the replica answered.
 ///
@@ -79,6 +79,36 @@ impl FailoverBackend {
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
             Err(error) => Err(error),
         }
+    }
+
+    /// The content that was version `number`, of several that claim to be it: what lost a race stays in a history for a
+    /// while, and was never the current version. The current version, or the first above that has no rival, names its
+    /// parent, and that its own.
+    async fn winner(&self, path: &SecretPath, versions: &[VersionMeta], number: u64) -> Result<ContentId> {
+        let undecided = || self.error(ErrorKind::Conflict, Operation::Get, path);
+        let mut next = match first_alone(versions, number) {
+            Some(native) => self.stamp_of(path, native).await?,
+            None => self.current(path).await?.map(|(_, stamp)| stamp),
+        };
+        while let Some(stamp) = next.take() {
+            if stamp.version == number {
+                return Ok(stamp.content_id);
+            }
+            let parent = stamp.parent.filter(|_| stamp.version > number).ok_or_else(undecided)?;
+            if stamp.version - 1 == number {
+                return Ok(parent);
+            }
+            let native =
+                native_ids(versions, stamp.version - 1, Some(&parent)).next().ok_or_else(undecided)?;
+            next = self.stamp_of(path, native).await?;
+        }
+        Err(undecided())
+    }
+
+    async fn stamp_of(&self, path: &SecretPath, native: &VersionId) -> Result<Option<Stamp>> {
+        let secret = self.primary.get(path, Some(native)).await?;
+        let number = secret.stamp.as_ref().map(|claim| VersionId::from_number(claim.version));
+        (self.verify)(path, number.as_ref(), Some(&secret))
     }
 
     /// The mode for the replica, where the current version is the one that `mode` names.
@@ -158,8 +188,13 @@ impl SecretBackend for FailoverBackend {
         let missing = || self.error(ErrorKind::NotFound, Operation::Get, path);
         let number = wanted.number().ok_or_else(missing)?;
         let versions = self.primary.versions(path).await?;
+        let content = if has_rivals(&versions, number) {
+            Some(self.winner(path, &versions, number).await?)
+        } else {
+            None
+        };
         let mut answer = Err(missing());
-        for native in native_ids(&versions, number) {
+        for native in native_ids(&versions, number, content.as_ref()) {
             answer = self.verified(path, at, self.primary.get(path, Some(native)).await);
             if answer.is_ok() {
                 break;

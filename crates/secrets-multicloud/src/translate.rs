@@ -1,16 +1,34 @@
 //! Between logical versions, equal on every replica, and the ids of one backend.
 
-use secrets_backend::{Secret, Stamp, VersionId, VersionMeta};
+use secrets_backend::{ContentId, Secret, Stamp, VersionId, VersionMeta};
 
-/// The native ids that claim to be logical version `number`, newest first: re-wrapping makes several.
+/// The native ids that claim to be logical version `number`, newest first: re-wrapping makes several. Where a content
+/// is named, only those with it.
 ///
 /// `versions` is oldest first, as backends answer.
-pub(crate) fn native_ids(versions: &[VersionMeta], number: u64) -> impl Iterator<Item = &VersionId> {
-    versions
-        .iter()
-        .rev()
-        .filter(move |meta| meta.stamp.as_ref().is_some_and(|stamp| stamp.version == number))
-        .map(|meta| &meta.id)
+pub(crate) fn native_ids<'a>(
+    versions: &'a [VersionMeta],
+    number: u64,
+    content: Option<&'a ContentId>,
+) -> impl Iterator<Item = &'a VersionId> {
+    let is_meant = move |stamp: &Stamp| {
+        stamp.version == number && content.is_none_or(|content| content.matches(&stamp.content_id))
+    };
+    versions.iter().rev().filter(move |meta| meta.stamp.as_ref().is_some_and(is_meant)).map(|meta| &meta.id)
+}
+
+/// Whether different contents claim to be logical version `number`.
+pub(crate) fn has_rivals(versions: &[VersionMeta], number: u64) -> bool {
+    let mut claims =
+        versions.iter().filter_map(|meta| meta.stamp.as_ref()).filter(|stamp| stamp.version == number);
+    claims.next().is_some_and(|first| claims.any(|other| !other.content_id.matches(&first.content_id)))
+}
+
+/// The first version above `number` that has no rival.
+pub(crate) fn first_alone(versions: &[VersionMeta], number: u64) -> Option<&VersionId> {
+    let numbers = versions.iter().filter_map(|meta| meta.stamp.as_ref()).map(|stamp| stamp.version);
+    let alone = numbers.filter(|&above| above > number && !has_rivals(versions, above)).min()?;
+    native_ids(versions, alone, None).next()
 }
 
 /// A backend's versions as logical ones, oldest first, each number once.
@@ -68,8 +86,22 @@ mod tests {
     #[test]
     fn the_newest_native_version_of_a_number_comes_first() {
         let versions = [native("a", 1, 7, 10), native("b", 2, 7, 20), native("c", 1, 8, 30)];
-        let ids: Vec<_> = native_ids(&versions, 1).map(VersionId::as_str).collect();
+        let ids: Vec<_> = native_ids(&versions, 1, None).map(VersionId::as_str).collect();
         assert_eq!(ids, ["c", "a"]);
+    }
+
+    #[test]
+    fn a_rewrap_is_no_rival_and_another_content_is() {
+        let mut versions = vec![native("a", 1, 7, 10), native("b", 2, 7, 20), native("c", 1, 8, 30)];
+        assert!(!has_rivals(&versions, 1) && !has_rivals(&versions, 3));
+        let mut rival = native("d", 1, 7, 40);
+        let stamp = rival.stamp.as_mut().unwrap();
+        stamp.content_id = ContentId::new([9; 32]);
+        let content = stamp.content_id.clone();
+        versions.push(rival);
+        assert!(has_rivals(&versions, 1) && !has_rivals(&versions, 2));
+        let ids: Vec<_> = native_ids(&versions, 1, Some(&content)).map(VersionId::as_str).collect();
+        assert_eq!(ids, ["d"]);
     }
 
     #[test]

@@ -69,3 +69,54 @@ async fn what_someone_else_has_written_since_it_was_read_is_not_replaced() {
     assert_eq!(refused.kind(), ErrorKind::Conflict, "another version than the one that was read");
     assert_eq!(ours.get(&path(), None).await.unwrap().value.expose(), [9]);
 }
+
+/// Four versions; of the second and the third there is another content, which lost: before the winner or after it.
+async fn with_losers(winner_first: bool) -> FailoverBackend {
+    let memory = Arc::new(MemoryBackend::new());
+    let verify: Arc<Verify> = Arc::new(|_, _, answer| Ok(answer.and_then(|secret| secret.stamp.clone())));
+    let put = async |number: u64, content: u8, parent: u8| {
+        let mut secret = sealed(number, content);
+        secret.stamp.as_mut().unwrap().parent = (parent > 0).then(|| ContentId::new([parent; 32]));
+        memory.put(&path(), &secret, &PutMode::Upsert).await.unwrap();
+    };
+    put(1, 1, 0).await;
+    for number in [2, 3] {
+        let content = u8::try_from(number).unwrap();
+        for is_winner in [winner_first, !winner_first] {
+            put(number, if is_winner { content } else { content + 90 }, content - 1).await;
+        }
+    }
+    put(4, 4, 3).await;
+    FailoverBackend::new("one", memory, verify)
+}
+
+#[tokio::test]
+async fn a_version_in_the_history_is_the_one_that_won_its_race() {
+    for winner_first in [true, false] {
+        let backend = with_losers(winner_first).await;
+        for number in 1..=4 {
+            let read = backend.get(&path(), Some(&VersionId::from_number(number))).await.unwrap();
+            assert_eq!(u64::from(read.value.expose()[0]), number, "winner first: {winner_first}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn of_the_newest_number_the_current_version_is_the_one_that_won() {
+    let (ours, theirs, _) = two_installations().await;
+    // As a replica without conditions has it.
+    ours.primary.put(&path(), &sealed(2, 9), &PutMode::Upsert).await.unwrap();
+    ours.primary.put(&path(), &sealed(2, 2), &PutMode::Upsert).await.unwrap();
+    let read = theirs.get(&path(), Some(&VersionId::from_number(2))).await.unwrap();
+    assert_eq!(read.value.expose(), [2]);
+}
+
+#[tokio::test]
+async fn a_race_that_nothing_decides_is_a_conflict() {
+    let (ours, _, _) = two_installations().await;
+    for (number, content) in [(2, 9), (2, 2), (3, 3)] {
+        ours.primary.put(&path(), &sealed(number, content), &PutMode::Upsert).await.unwrap();
+    }
+    let undecided = ours.get(&path(), Some(&VersionId::from_number(2))).await.unwrap_err();
+    assert_eq!(undecided.kind(), ErrorKind::Conflict, "version 3 names no parent");
+}
