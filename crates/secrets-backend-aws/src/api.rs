@@ -13,6 +13,7 @@ use crate::client;
 use crate::codes::Code;
 use crate::config::AwsConfig;
 use crate::failure::{Effect, Failure};
+use crate::replicas::{self, Replica};
 use crate::token::Fresh;
 use crate::value::{self, Native};
 
@@ -45,6 +46,8 @@ pub(crate) struct Described {
     pub(crate) is_deleted: bool,
     pub(crate) description: Option<String>,
     pub(crate) tags: Vec<Tag>,
+    pub(crate) replicas: Vec<Replica>,
+    pub(crate) changed: Option<Timestamp>,
     stages: HashMap<String, Vec<String>>,
 }
 
@@ -191,7 +194,7 @@ impl Api {
 }
 
 /// The outcome of a call that writes.
-fn done<T, E>(answer: Result<T, aws_sdk_secretsmanager::error::SdkError<E>>) -> Result<(), Failure>
+pub(crate) fn done<T, E>(answer: Result<T, aws_sdk_secretsmanager::error::SdkError<E>>) -> Result<(), Failure>
 where
     E: aws_sdk_secretsmanager::error::ProvideErrorMetadata + std::error::Error + 'static,
 {
@@ -215,6 +218,8 @@ fn described(reply: DescribeSecretOutput) -> Described {
         is_deleted: reply.deleted_date.is_some(),
         description: reply.description,
         tags: reply.tags.unwrap_or_default(),
+        changed: reply.last_changed_date.as_ref().and_then(timestamp),
+        replicas: replicas::read(reply.replication_status),
         stages: reply.version_ids_to_stages.unwrap_or_default(),
     }
 }

@@ -15,6 +15,7 @@ use crate::batch::Batches;
 use crate::config::{AwsConfig, InvalidConfig};
 use crate::failure::{Effect, Failure};
 use crate::recent::Recent;
+use crate::replicas::{self, Replica};
 use crate::{policy, read, remove, value, write};
 
 /// The secrets of one account in one region of AWS Secrets Manager.
@@ -45,6 +46,63 @@ impl AwsBackend {
     pub fn least_policy(&self, prefix: &str) -> String {
         let config = &self.api.config;
         policy::least(prefix, config.region.as_deref(), config.kms_key_id.as_deref())
+    }
+
+    /// The copies of a secret that the service keeps in other regions.
+    ///
+    /// # Errors
+    /// `NotFound`, or what the service refuses.
+    pub async fn replicas(&self, path: &SecretPath) -> Result<Vec<Replica>> {
+        replicas::of(&self.api, path).await.map_err(self.error(Operation::Get, path))
+    }
+
+    /// Has the service keep copies in these regions; answers all copies. A secret of this name that is there already
+    /// is left alone, and the copy's state is [`Failed`](crate::ReplicaState::Failed).
+    ///
+    /// # Errors
+    /// `NotFound`, `InvalidInput` for what is no other region, or what the service refuses.
+    pub async fn replicate(&self, path: &SecretPath, regions: &[&str]) -> Result<Vec<Replica>> {
+        replicas::add(&self.api, path, regions).await.map_err(self.error(Operation::Put, path))
+    }
+
+    /// Removes the copies in these regions.
+    ///
+    /// # Errors
+    /// `NotFound`, `InvalidInput` for what is no region of a copy, or what the service refuses.
+    pub async fn stop_replicating(&self, path: &SecretPath, regions: &[&str]) -> Result<()> {
+        replicas::remove(&self.api, path, regions).await.map_err(self.error(Operation::Delete, path))
+    }
+
+    /// Makes the copy in this backend's own region a secret by itself, which can be written.
+    ///
+    /// # Errors
+    /// `NotFound`, `InvalidInput` where it is no copy, or what the service refuses.
+    pub async fn promote_replica(&self, path: &SecretPath) -> Result<()> {
+        replicas::promote(&self.api, path).await.map_err(self.error(Operation::Put, path))
+    }
+
+    /// The resource policy of a secret, in the language of IAM; none where it has none.
+    ///
+    /// # Errors
+    /// `NotFound`, or what the service refuses.
+    pub async fn resource_policy(&self, path: &SecretPath) -> Result<Option<String>> {
+        replicas::policy(&self.api, path).await.map_err(self.error(Operation::Get, path))
+    }
+
+    /// Gives a secret a resource policy. The service checks it, and refuses one that lets everyone in.
+    ///
+    /// # Errors
+    /// `NotFound`, `InvalidInput` for what is no such policy, or what the service refuses.
+    pub async fn set_resource_policy(&self, path: &SecretPath, policy: &str) -> Result<()> {
+        replicas::set_policy(&self.api, path, policy).await.map_err(self.error(Operation::Put, path))
+    }
+
+    /// Takes the resource policy of a secret away.
+    ///
+    /// # Errors
+    /// `NotFound`, or what the service refuses.
+    pub async fn remove_resource_policy(&self, path: &SecretPath) -> Result<()> {
+        replicas::remove_policy(&self.api, path).await.map_err(self.error(Operation::Delete, path))
     }
 
     async fn get_at(

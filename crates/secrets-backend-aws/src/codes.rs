@@ -56,12 +56,14 @@ const UNAUTHENTICATED: [&str; 13] = [
     "RequestExpired",
     "AuthFailure",
 ];
-const INVALID: [&str; 5] = [
+const INVALID: [&str; 7] = [
     "ValidationException",
     "ValidationError",
     "InvalidNextTokenException",
     "LimitExceededException",
+    "MalformedPolicyDocumentException",
     "PreconditionNotMetException",
+    "PublicPolicyException",
 ];
 /// Not done: the service, or the key that it encrypts with, cannot work now.
 const UNAVAILABLE: [&str; 4] =

@@ -123,7 +123,7 @@ impl AwsConfig {
 }
 
 /// It becomes part of a host name: letters, digits and hyphens.
-fn is_region(text: &str) -> bool {
+pub(crate) fn is_region(text: &str) -> bool {
     (1..=63).contains(&text.len())
         && !text.starts_with('-')
         && text.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')

@@ -75,6 +75,12 @@ impl Failure {
         Self { kind: self.kind, code: self.code, detail: self.detail.clone(), retry_after: self.retry_after }
     }
 
+    /// The same, with the time after which to try again.
+    pub(crate) fn after(mut self, wait: Duration) -> Self {
+        self.retry_after = Some(wait);
+        self
+    }
+
     /// The same failure as another kind, for a caller who knows better.
     pub(crate) fn or(mut self, kind: ErrorKind) -> Self {
         self.kind = kind;

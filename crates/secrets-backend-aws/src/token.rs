@@ -47,6 +47,11 @@ pub(crate) fn stamp(id: &str) -> Option<Stamp> {
     Some(Stamp::new(kind, version, None, epoch, content_id, None))
 }
 
+/// Whether the second is the version of the first with its data key wrapped anew.
+pub(crate) fn is_rewrap(current: &str, new: &str) -> bool {
+    current != new && stamp(current).zip(stamp(new)).is_some_and(|(current, new)| current.agrees_with(&new))
+}
+
 /// Ids for plain versions.
 #[derive(Debug, Default)]
 pub(crate) struct Fresh(AtomicU16);

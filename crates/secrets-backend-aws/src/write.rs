@@ -6,7 +6,9 @@
 //! | `Replace` | `PutSecretValue` under a stage of ours, then the stage `AWSCURRENT` is moved to it from the version that was read: whoever comes second is refused |
 //! | `Upsert` | `PutSecretValue`; `CreateSecret` where there is none |
 
-use secrets_backend::{ErrorKind, NewSecret, PutMode, SecretPath};
+use std::time::Duration;
+
+use secrets_backend::{ErrorKind, NewSecret, PutMode, SecretPath, Timestamp};
 
 use crate::api::{Api, CURRENT, Described, PENDING, UNDELETE};
 use crate::codes::Code;
@@ -17,6 +19,9 @@ use crate::value::{self, Native};
 
 /// How often an `Upsert` that finds the secret in another state than a moment before looks again.
 const UPSERTS: usize = 4;
+
+/// API reference, `PutSecretValue`: not at a sustained rate of more than once every 10 minutes.
+const REST: Duration = Duration::from_secs(600);
 
 /// A version that is about to be written, as the service will have it.
 struct New<'a> {
@@ -115,6 +120,9 @@ async fn replace(api: &Api, new: &New<'_>, current: &str) -> Result<(), Failure>
     if !is_id(current) {
         return Err(Failure::new(ErrorKind::Conflict, ""));
     }
+    if token::is_rewrap(current, &new.id) {
+        rested(api, new, current).await?;
+    }
     put_pending(api, new).await?;
     if current != new.id {
         make_current(api, new, current).await?;
@@ -123,6 +131,28 @@ async fn replace(api: &Api, new: &New<'_>, current: &str) -> Result<(), Failure>
         keep_for_undelete(api, new.path, current).await;
     }
     relabel(api, new).await
+}
+
+/// Holds a re-wrap back while the secret is fresh: it writes an equal version anew, which can wait.
+async fn rested(api: &Api, new: &New<'_>, current: &str) -> Result<(), Failure> {
+    let conflict = || Failure::new(ErrorKind::Conflict, "");
+    let found = api.describe(new.path).await?.ok_or_else(conflict)?;
+    match found.version_at(CURRENT) {
+        // Our own, of a request whose answer was lost.
+        Some(id) if id == new.id => return Ok(()),
+        Some(id) if id == current => {}
+        _ => return Err(conflict()),
+    }
+    let age = |changed: Timestamp| Timestamp::now().as_millis().saturating_sub(changed.as_millis());
+    let age = found.changed.map_or(REST, |changed| Duration::from_millis(age(changed)));
+    match REST.checked_sub(age) {
+        Some(left) if !left.is_zero() => Err(Failure::new(
+            ErrorKind::RateLimited,
+            "written a moment ago, and the service takes a version every 10 minutes",
+        )
+        .after(left)),
+        _ => Ok(()),
+    }
 }
 
 async fn put_pending(api: &Api, new: &New<'_>) -> Result<(), Failure> {

@@ -8,4 +8,5 @@
 mod admin;
 mod conformance;
 mod errors;
+mod replicas;
 mod writes;

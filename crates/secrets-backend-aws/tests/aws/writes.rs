@@ -78,6 +78,41 @@ async fn a_late_replace_never_moves_the_current_version_back() {
     assert_eq!(history.len(), 2, "what was put and never became current is no version");
 }
 
+#[tokio::test]
+async fn a_rewrap_waits_until_the_secret_has_rested() {
+    let url = service_or_skip!();
+    let (real, path) = (backend(config(&url)), fresh("rewrapped"));
+    let first = put(&real, &path, &value(1), &PutMode::Create).await;
+    let mut rewrapped = value(1);
+    rewrapped.stamp.as_mut().unwrap().epoch = 8;
+    let mode = PutMode::Replace(first.clone());
+    let refused = real.put(&path, &rewrapped, &mode).await.unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::RateLimited, "{refused}");
+    let wait = refused.retry_after().unwrap().as_secs();
+    assert!((500..=600).contains(&wait) && count(&url, &path) == 1, "{wait} s");
+    // The same service, where the secret is as old as it has to be.
+    let responder = Responder::start().unwrap();
+    responder.on("POST", "/", move |request| {
+        if !request.header("x-amz-target").is_some_and(|target| target.ends_with("DescribeSecret")) {
+            return forwarded(&url, request);
+        }
+        let mut described = native(&url, "DescribeSecret", &request.json());
+        described["LastChangedDate"] = json!(1_700_000_000);
+        Answer::json(200, &described)
+    });
+    let aged = backend(config(&responder.url()));
+    let second = put(&aged, &path, &rewrapped, &mode).await;
+    assert!(second != first && aged.get(&path, None).await.unwrap().version == second);
+    assert_eq!(
+        put(&aged, &path, &rewrapped, &mode).await,
+        second,
+        "a request that is repeated changes nothing"
+    );
+    rewrapped.stamp.as_mut().unwrap().epoch = 9;
+    let late = aged.put(&path, &rewrapped, &mode).await;
+    assert_eq!(late.unwrap_err().kind(), ErrorKind::Conflict, "another read the first version, too late");
+}
+
 /// A backend whose answer to the first request of this action is lost after it took effect; and how many were made.
 fn losing(url: &str, action: &'static str) -> (Responder, Arc<AtomicUsize>) {
     let responder = Responder::start().unwrap();

@@ -1,0 +1,127 @@
+//! What the service keeps of a secret beside its versions: copies in other regions, and who may use it.
+//!
+//! None of it is part of the contract: a copy that the service makes is another backend to a reader, whose region is
+//! in its configuration.
+
+use std::fmt;
+
+use aws_sdk_secretsmanager::operation::replicate_secret_to_regions::ReplicateSecretToRegionsOutput;
+use aws_sdk_secretsmanager::types::{ReplicaRegionType, ReplicationStatusType, StatusType};
+use secrets_backend::SecretPath;
+
+use crate::api::{Api, done};
+use crate::codes::Code;
+use crate::config::is_region;
+use crate::failure::{Effect, Failure};
+
+/// A copy of a secret that the service keeps in another region.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Replica {
+    /// `eu-west-1`, say
+    pub region: String,
+    /// How it is
+    pub state: ReplicaState,
+}
+
+/// How a copy is, by the service's own account.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ReplicaState {
+    /// The same as the secret itself.
+    InSync,
+    /// Being written.
+    InProgress,
+    /// Not written; a secret of this name was there already, for one.
+    Failed,
+    /// Something that this version does not know.
+    Unknown,
+}
+
+impl fmt::Display for ReplicaState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::InSync => "in sync",
+            Self::InProgress => "in progress",
+            Self::Failed => "failed",
+            Self::Unknown => "unknown",
+        })
+    }
+}
+
+/// The copies of a secret.
+pub(crate) async fn of(api: &Api, path: &SecretPath) -> Result<Vec<Replica>, Failure> {
+    Ok(api.describe(path).await?.ok_or_else(Failure::missing)?.replicas)
+}
+
+/// Makes copies in these regions, and answers all that there are then.
+pub(crate) async fn add(api: &Api, path: &SecretPath, regions: &[&str]) -> Result<Vec<Replica>, Failure> {
+    check(regions)?;
+    let mut call = api.client().await?.replicate_secret_to_regions().secret_id(path.as_str());
+    for region in regions {
+        call = call.add_replica_regions(ReplicaRegionType::builder().region(*region).build());
+    }
+    // A secret of this name in another region may be anyone's; it is never overwritten.
+    let reply = call.force_overwrite_replica_secret(false).send().await;
+    let reply: ReplicateSecretToRegionsOutput =
+        reply.map_err(|error| Failure::of_call(&error, Effect::Write))?;
+    Ok(read(reply.replication_status))
+}
+
+/// Removes copies.
+pub(crate) async fn remove(api: &Api, path: &SecretPath, regions: &[&str]) -> Result<(), Failure> {
+    check(regions)?;
+    let call = api.client().await?.remove_regions_from_replication().secret_id(path.as_str());
+    let regions = regions.iter().map(|&region| region.to_owned()).collect();
+    done(call.set_remove_replica_regions(Some(regions)).send().await)
+}
+
+/// Makes the copy of the client's own region a secret by itself.
+pub(crate) async fn promote(api: &Api, path: &SecretPath) -> Result<(), Failure> {
+    done(api.client().await?.stop_replication_to_replica().secret_id(path.as_str()).send().await)
+}
+
+/// The policy of a secret; none where it has none.
+pub(crate) async fn policy(api: &Api, path: &SecretPath) -> Result<Option<String>, Failure> {
+    match api.client().await?.get_resource_policy().secret_id(path.as_str()).send().await {
+        Ok(reply) => Ok(reply.resource_policy),
+        Err(error) => match Failure::of_call(&error, Effect::None) {
+            failure if failure.is(Code::InvalidRequest) => Err(api.deleted_is_missing(path, failure).await),
+            failure => Err(failure),
+        },
+    }
+}
+
+/// Gives a secret a policy; the service refuses one that lets everyone in.
+pub(crate) async fn set_policy(api: &Api, path: &SecretPath, policy: &str) -> Result<(), Failure> {
+    let call = api.client().await?.put_resource_policy().secret_id(path.as_str());
+    done(call.resource_policy(policy).block_public_policy(true).send().await)
+}
+
+/// Takes the policy of a secret away.
+pub(crate) async fn remove_policy(api: &Api, path: &SecretPath) -> Result<(), Failure> {
+    done(api.client().await?.delete_resource_policy().secret_id(path.as_str()).send().await)
+}
+
+/// The copies as a reply has them.
+pub(crate) fn read(replicas: Option<Vec<ReplicationStatusType>>) -> Vec<Replica> {
+    let read = |one: ReplicationStatusType| {
+        // It is shown, so it has to be one.
+        let region = one.region.filter(|region| is_region(region))?;
+        let state = match one.status {
+            Some(StatusType::InSync) => ReplicaState::InSync,
+            Some(StatusType::InProgress) => ReplicaState::InProgress,
+            Some(StatusType::Failed) => ReplicaState::Failed,
+            _ => ReplicaState::Unknown,
+        };
+        Some(Replica { region, state })
+    };
+    replicas.unwrap_or_default().into_iter().filter_map(read).collect()
+}
+
+fn check(regions: &[&str]) -> Result<(), Failure> {
+    match regions.iter().all(|region| is_region(region)) && !regions.is_empty() {
+        true => Ok(()),
+        false => Err(Failure::invalid("a region reads like eu-central-1, and there is at least one")),
+    }
+}
