@@ -60,7 +60,23 @@ pub struct Global {
     /// With the backend vault: the token; others on this machine see it [env: VAULT_TOKEN]
     #[arg(long, global = true, value_name = "TOKEN")]
     pub token: Option<String>,
-    /// With the backend vault: values as other programs read and write them, not sealed
+    /// With the backend aws: the region, such as eu-central-1 [env: AWS_REGION]
+    #[arg(long, global = true, value_name = "REGION")]
+    pub region: Option<String>,
+    /// With the backend aws: a profile of AWS's own files [env: AWS_PROFILE]
+    #[arg(long, global = true, value_name = "NAME")]
+    pub profile: Option<String>,
+    /// With the backend aws: a role to assume
+    #[arg(long, global = true, value_name = "ARN")]
+    pub role_arn: Option<String>,
+    /// With the backend aws: another address of the service [env: AWS_ENDPOINT_URL]
+    #[arg(long, global = true, value_name = "URL")]
+    pub endpoint_url: Option<String>,
+    /// With the backend aws, before the command: what all names there start with
+    // Not global: after a command, `--prefix` is the command's own, and names paths.
+    #[arg(long = "prefix", value_name = "TEXT")]
+    pub name_prefix: Option<String>,
+    /// With the backend vault or aws: values as other programs read and write them, not sealed
     #[arg(long, global = true)]
     pub no_seal: bool,
     /// The configuration file to use instead of the project's and the user's [env: SECRETS_CONFIG]

@@ -1,9 +1,10 @@
 //! From the configuration to backends: the one place that names their crates.
 
+use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use secrets_backend::SecretBackend;
+use secrets_backend::{SecretBackend, SecretPath, async_trait};
 
 use crate::config::Configuration;
 use crate::config::schema::{Backend, LOCAL, Settings, shown};
@@ -11,6 +12,8 @@ use crate::failure::Failure;
 
 #[cfg(feature = "aws")]
 mod aws;
+#[cfg(any(feature = "aws", feature = "hcvault"))]
+mod fields;
 #[cfg(feature = "hcvault")]
 mod hcvault;
 #[cfg(feature = "local")]
@@ -31,6 +34,15 @@ pub struct Configured {
     pub backend: Arc<dyn SecretBackend>,
     /// The least that its credentials must be allowed, in its service's own form.
     pub least_policy: Option<String>,
+    /// What its service keeps about a secret, where there is more than a backend has.
+    pub about: Option<Arc<dyn About>>,
+}
+
+/// What a service keeps about a secret beside its versions and metadata.
+#[async_trait]
+pub trait About: fmt::Debug + Send + Sync {
+    /// A table of JSON, by names of the service's own. It contacts the service.
+    async fn about(&self, path: &SecretPath) -> secrets_backend::Result<serde_json::Value>;
 }
 
 /// The backend of the environment in force; `store` is where the local one lies. Nothing is contacted.
@@ -184,7 +196,7 @@ fn place(backend: &Backend) -> String {
 #[cfg(feature = "local")]
 fn local(configuration: &Configuration, store: PathBuf) -> Result<Configured, Failure> {
     let backend = local::make(configuration, store)?;
-    Ok(Configured { kind: LOCAL.to_owned(), backend, least_policy: None })
+    Ok(Configured { kind: LOCAL.to_owned(), backend, least_policy: None, about: None })
 }
 
 #[cfg(not(feature = "local"))]

@@ -88,7 +88,7 @@ async fn dispatch(cli: Cli, environment: Environment) -> Result<u8, Failure> {
         Command::Export(args) => export::run(&context, &args).await,
         Command::Import(args) => import::run(&context, &args).await,
         Command::Status(args) => status::run(&context, args),
-        Command::Backend(args) => backend::run(&context, &args),
+        Command::Backend(args) => backend::run(&context, &args).await,
         Command::Health(args) => backend::health(&context, args).await,
         Command::Audit(args) => audit::run(&context, &args).await,
         Command::Key(args) => key::run(&context, &args).await,

@@ -18,6 +18,7 @@ pub mod files;
 pub mod keys;
 pub mod schema;
 pub mod substitute;
+pub mod typed;
 pub mod vault;
 
 use files::{Kind, Layer};
@@ -104,7 +105,7 @@ fn merge(
     let mut settings: Settings = merged
         .try_deserialize()
         .map_err(|error| Failure::config(format!("the configuration cannot be used: {error}")))?;
-    vault::add_typed(&mut settings, global, environment)?;
+    typed::add(&mut settings, global, environment)?;
     settings.check()?;
     origins.sort();
     let (vault, aws) = (vault::UsualToken::find(environment), vault::UsualKeys::find(environment));

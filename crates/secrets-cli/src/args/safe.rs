@@ -61,6 +61,9 @@ pub enum BackendCommand {
     Describe {
         /// Its name; the one in force where it is left out
         name: Option<String>,
+        /// Also ask the service what it keeps about this secret: copies in other regions, its own policy
+        #[arg(long, value_name = "PATH")]
+        secret: Option<OsString>,
         /// How to print.
         #[command(flatten)]
         output: OutputArgs,

@@ -3,12 +3,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use secrets_backend::{PrefixBackend, SecretBackend, SecretPath};
-use secrets_backend_aws::{AwsBackend, AwsConfig, Credentials, Role};
+use secrets_backend::{Error, ErrorKind, Operation, SecretPath, async_trait};
+use secrets_backend_aws::{AwsBackend, AwsConfig, Credentials, Replica, Role};
 use serde::Deserialize;
-use serde_json::Value;
+use serde_json::{Value, json};
 
-use super::{AWS, Configured};
+use super::fields::{self, at};
+use super::{AWS, About, Configured};
 use crate::config::schema::Backend;
 use crate::failure::Failure;
 
@@ -36,39 +37,20 @@ struct Fields {
 }
 
 pub(super) fn check(name: &str, backend: &Backend) -> Result<(), Failure> {
-    let fields = fields(name, backend)?;
-    // Something has to follow a prefix for it to make a name.
-    let with_prefix = SecretPath::native(&format!("{}x", fields.prefix.as_deref().unwrap_or_default()));
-    with_prefix.map_err(|invalid| at(name, &format!("prefix: {invalid}")))?;
+    let fields: Fields = fields::read(name, backend)?;
+    fields::check_prefix(name, fields.prefix.as_deref())?;
     fields.config(name)?.check().map_err(|invalid| at(name, &invalid))
 }
 
 pub(super) fn make(name: &str, backend: &Backend) -> Result<Configured, Failure> {
-    let fields = fields(name, backend)?;
+    let fields: Fields = fields::read(name, backend)?;
     let prefix = fields.prefix.clone().unwrap_or_default();
     let whole = AwsBackend::new(fields.config(name)?).map_err(|invalid| at(name, &invalid))?;
     let least_policy = Some(whole.least_policy(&prefix));
-    let backend: Arc<dyn SecretBackend> = if prefix.is_empty() {
-        Arc::new(whole)
-    } else {
-        let part = PrefixBackend::new(whole, prefix);
-        Arc::new(part.map_err(|invalid| at(name, &format!("prefix: {invalid}")))?)
-    };
-    Ok(Configured { kind: AWS.to_owned(), backend, least_policy })
-}
-
-fn fields(name: &str, backend: &Backend) -> Result<Fields, Failure> {
-    let object = Value::Object(backend.fields.clone().into_iter().collect());
-    // Its messages name fields and types; of a value they would show a part, so only the known ones are passed on.
-    serde_json::from_value(object).map_err(|error| {
-        let text = error.to_string();
-        let known = ["unknown field", "missing field"].iter().any(|start| text.starts_with(start));
-        at(name, if known { text.as_str() } else { "a field has a value of the wrong type" })
-    })
-}
-
-fn at(name: &str, problem: &(impl std::fmt::Display + ?Sized)) -> Failure {
-    Failure::config(format!("`backends.{name}`: {problem}"))
+    let whole = Arc::new(whole);
+    let backend = fields::behind(name, &prefix, Arc::clone(&whole))?;
+    let about: Arc<dyn About> = Arc::new(Part { whole, prefix });
+    Ok(Configured { kind: AWS.to_owned(), backend, least_policy, about: Some(about) })
 }
 
 impl Fields {
@@ -98,5 +80,33 @@ impl Fields {
             config.connect_timeout = Duration::from_secs(seconds.into());
         }
         Ok(config)
+    }
+}
+
+/// The part of the service that a prefix names.
+#[derive(Debug)]
+struct Part {
+    whole: Arc<AwsBackend>,
+    prefix: String,
+}
+
+#[async_trait]
+impl About for Part {
+    async fn about(&self, path: &SecretPath) -> secrets_backend::Result<Value> {
+        let name = SecretPath::prefixed(&self.prefix, path).map_err(|invalid| {
+            Error::new(ErrorKind::InvalidInput, Operation::Get, self.whole.to_string())
+                .with_path(path)
+                .with_source(invalid)
+        })?;
+        let replicas = self.whole.replicas(&name).await?;
+        let policy = self.whole.resource_policy(&name).await?;
+        // Shown as the JSON that it is, so that nothing else is.
+        let policy: Option<Value> = policy.and_then(|text| serde_json::from_str(&text).ok());
+        let replica = |one: &Replica| json!({ "region": one.region, "state": one.state.to_string() });
+        Ok(json!({
+            "name": name.as_str(),
+            "replicas": replicas.iter().map(replica).collect::<Vec<_>>(),
+            "resource_policy": policy,
+        }))
     }
 }

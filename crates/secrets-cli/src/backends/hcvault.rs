@@ -1,14 +1,13 @@
 //! HashiCorp Vault and OpenBao: their fields in a configuration file, and what they become.
 
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::time::Duration;
 
-use secrets_backend::{PrefixBackend, SecretBackend, SecretPath};
 use secrets_backend_hcvault::{Auth, Credential, Engine, HcVaultBackend, HcVaultConfig};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
+use super::fields::{self, at};
 use super::{Configured, HCVAULT};
 use crate::config::Configuration;
 use crate::config::schema::Backend;
@@ -41,10 +40,8 @@ struct Fields {
 }
 
 pub(super) fn check(name: &str, backend: &Backend) -> Result<(), Failure> {
-    let fields = fields(name, backend)?;
-    // Something has to follow a prefix for it to make a name.
-    let with_prefix = SecretPath::native(&format!("{}x", fields.prefix.as_deref().unwrap_or_default()));
-    with_prefix.map_err(|invalid| at(name, &format!("prefix: {invalid}")))?;
+    let fields: Fields = fields::read(name, backend)?;
+    fields::check_prefix(name, fields.prefix.as_deref())?;
     fields.config(name, None)?.check().map_err(|invalid| at(name, &invalid))
 }
 
@@ -53,32 +50,13 @@ pub(super) fn make(
     backend: &Backend,
     configuration: &Configuration,
 ) -> Result<Configured, Failure> {
-    let fields = fields(name, backend)?;
+    let fields: Fields = fields::read(name, backend)?;
     let prefix = fields.prefix.clone().unwrap_or_default();
     let config = fields.config(name, Some(configuration))?;
     let whole = HcVaultBackend::new(config).map_err(|invalid| at(name, &invalid))?;
     let least_policy = Some(whole.least_policy(&prefix));
-    let backend: Arc<dyn SecretBackend> = if prefix.is_empty() {
-        Arc::new(whole)
-    } else {
-        let part = PrefixBackend::new(whole, prefix);
-        Arc::new(part.map_err(|invalid| at(name, &format!("prefix: {invalid}")))?)
-    };
-    Ok(Configured { kind: HCVAULT.to_owned(), backend, least_policy })
-}
-
-fn fields(name: &str, backend: &Backend) -> Result<Fields, Failure> {
-    let object = Value::Object(backend.fields.clone().into_iter().collect());
-    // Its messages name fields and types; of a value they would show a part, so only the known ones are passed on.
-    serde_json::from_value(object).map_err(|error| {
-        let text = error.to_string();
-        let known = ["unknown field", "missing field"].iter().any(|start| text.starts_with(start));
-        at(name, if known { text.as_str() } else { "a field has a value of the wrong type" })
-    })
-}
-
-fn at(name: &str, problem: &(impl std::fmt::Display + ?Sized)) -> Failure {
-    Failure::config(format!("`backends.{name}`: {problem}"))
+    let backend = fields::behind(name, &prefix, whole)?;
+    Ok(Configured { kind: HCVAULT.to_owned(), backend, least_policy, about: None })
 }
 
 impl Fields {

@@ -2,21 +2,26 @@
 
 use std::time::Instant;
 
-use serde_json::{Map, json};
+use secrets_backend::SecretPath;
+use serde_json::{Map, Value, json};
 
 use super::Context;
-use crate::args::{BackendCommand, OutputArgs};
-use crate::backends;
+use crate::args::{BackendCommand, OutputArgs, OutputFormat};
+use crate::backends::{self, Configured};
 use crate::config::schema::LOCAL;
 use crate::exit;
 use crate::failure::Failure;
+use crate::names;
 use crate::output::{self, Table};
 
-/// Lists or describes; contacts nothing.
-pub(super) fn run(context: &Context, command: &BackendCommand) -> Result<u8, Failure> {
+/// Lists or describes; contacts nothing, but for what is asked about one secret.
+pub(super) async fn run(context: &Context, command: &BackendCommand) -> Result<u8, Failure> {
     match command {
         BackendCommand::List(args) => list(context, *args),
-        BackendCommand::Describe { name, output } => describe(context, name.as_deref(), *output),
+        BackendCommand::Describe { name, secret, output } => {
+            let secret = secret.as_deref().map(names::path).transpose()?;
+            describe(context, name.as_deref(), secret.as_ref(), *output).await
+        }
     }
 }
 
@@ -60,10 +65,19 @@ fn list(context: &Context, args: OutputArgs) -> Result<u8, Failure> {
     Ok(exit::DONE)
 }
 
-fn describe(context: &Context, name: Option<&str>, args: OutputArgs) -> Result<u8, Failure> {
+async fn describe(
+    context: &Context,
+    name: Option<&str>,
+    secret: Option<&SecretPath>,
+    args: OutputArgs,
+) -> Result<u8, Failure> {
     let settings = &context.configuration.settings;
     let name = name.unwrap_or_else(|| settings.backend_name());
     let one = backends::named(name, &context.configuration, context.places().store())?;
+    let about = match secret {
+        Some(path) => Some(about(context, &one, path).await?),
+        None => None,
+    };
     let can = one.backend.capabilities();
     let fields = json!({
         "name": name,
@@ -79,6 +93,7 @@ fn describe(context: &Context, name: Option<&str>, args: OutputArgs) -> Result<u
             "max_path": can.max_path,
         },
         "least_policy": one.least_policy,
+        "secret": about,
     });
     output::data(args.chosen(), fields, || {
         let mut table = Table::plain();
@@ -98,12 +113,26 @@ fn describe(context: &Context, name: Option<&str>, args: OutputArgs) -> Result<u
         }
         table
     })?;
-    if let (Some(policy), crate::args::OutputFormat::Table) = (&one.least_policy, args.chosen()) {
-        output::line("")?;
-        output::line("# The least policy that its token needs:")?;
-        output::line(policy.trim_end())?;
+    if args.chosen() == OutputFormat::Table {
+        section("The least policy that its credentials need:", one.least_policy.as_deref())?;
+        let about = about.map(|about| format!("{about:#}"));
+        section("What the service keeps about the secret:", about.as_deref())?;
     }
     Ok(exit::DONE)
+}
+
+fn section(title: &str, text: Option<&str>) -> Result<(), Failure> {
+    let Some(text) = text else { return Ok(()) };
+    output::line(&format!("\n# {title}\n{}", text.trim_end()))
+}
+
+async fn about(context: &Context, one: &Configured, path: &SecretPath) -> Result<Value, Failure> {
+    let service = one.about.as_ref().ok_or_else(|| {
+        Failure::usage(
+            "this backend has no more about a secret than `secrets history` and `secrets list` show",
+        )
+    })?;
+    service.about(path).await.map_err(|error| context.failure(error.into()))
 }
 
 /// Asks the backend of the environment in force whether it is reached and takes the credentials; exit 20 if not.

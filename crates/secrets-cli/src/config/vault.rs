@@ -1,19 +1,14 @@
-//! HashiCorp Vault without a configuration file: flags, and where Vault's own tools keep things.
+//! HashiCorp Vault without a configuration file: where Vault's own tools keep things.
 
 use std::path::PathBuf;
 
 use serde_json::{Value, json};
 use zeroize::Zeroizing;
 
-use super::schema::{Backend, Settings};
 use crate::args::Global;
-use crate::backends::HCVAULT;
 use crate::environment::Environment;
 use crate::failure::Failure;
 use crate::output;
-
-/// The name of the backend that flags make.
-const VAULT: &str = "vault";
 
 /// The token that Vault's own tools would use.
 #[derive(Clone, Default)]
@@ -73,24 +68,11 @@ impl std::fmt::Debug for UsualKeys {
     }
 }
 
-/// Adds the backend `vault`, where the command line or the environment asks for one that no file defines.
+/// The fields of a server that flags and Vault's own variables name.
 ///
 /// # Errors
-/// Exit 2 for a flag that goes with another backend, or an address that nothing names.
-pub fn add_typed(settings: &mut Settings, global: &Global, environment: &Environment) -> Result<(), Failure> {
-    let typed = global.vault_url.is_some() || global.token.is_some();
-    if typed && settings.backend.is_none() {
-        settings.backend = Some(VAULT.to_owned());
-    }
-    let asked = matches!(settings.backend_name(), VAULT | HCVAULT);
-    if !asked || settings.backends.contains_key(settings.backend_name()) {
-        if typed || global.no_seal {
-            return Err(Failure::usage(
-                "`--vault-url`, `--token` and `--no-seal` go with `--backend vault`, where no file defines it",
-            ));
-        }
-        return Ok(());
-    }
+/// Exit 2 where none names its address.
+pub(super) fn typed(global: &Global, environment: &Environment) -> Result<Value, Failure> {
     let address =
         global.vault_url.as_deref().or_else(|| environment.text("VAULT_ADDR")).ok_or_else(|| {
             Failure::usage("the backend `vault` has no address")
@@ -106,9 +88,5 @@ pub fn add_typed(settings: &mut Settings, global: &Global, environment: &Environ
         );
         fields["auth"] = json!({ "method": "token", "token": token });
     }
-    let Value::Object(fields) = fields else { return Ok(()) };
-    let seal = global.no_seal.then_some(false);
-    let backend = Backend { kind: HCVAULT.to_owned(), seal, fields: fields.into_iter().collect() };
-    settings.backends.insert(settings.backend_name().to_owned(), backend);
-    Ok(())
+    Ok(fields)
 }

@@ -2,6 +2,7 @@
 
 use std::process::Command;
 
+use secrets_backend_aws::{AwsBackend, AwsConfig, Credentials, Keys};
 use secrets_testkit::secrets_manager;
 
 use crate::support::{Done, Scratch, feed, skip};
@@ -9,6 +10,8 @@ use crate::support::{Done, Scratch, feed, skip};
 /// A scratch installation whose backend is AWS, under a prefix of its own.
 struct Remote {
     scratch: Scratch,
+    url: String,
+    prefix: String,
 }
 
 impl Remote {
@@ -19,14 +22,23 @@ impl Remote {
             return None;
         };
         let scratch = Scratch::new();
-        let prefix = scratch.home().parent()?.file_name()?.to_str()?.replace('.', "x");
+        let prefix = format!("cli{}/", scratch.home().parent()?.file_name()?.to_str()?.replace('.', "x"));
         std::fs::create_dir_all(scratch.home().join("config")).unwrap();
         let config = format!(
-            "[backends.cloud]\ntype = \"aws\"\nendpoint_url = \"{url}\"\nprefix = \"cli{prefix}/\"\n{region}\n\
+            "[backends.cloud]\ntype = \"aws\"\nendpoint_url = \"{url}\"\nprefix = \"{prefix}\"\n{region}\n\
              [environments.default]\nprimary = \"cloud\"\n"
         );
         std::fs::write(scratch.home().join("config/config.toml"), config).unwrap();
-        Some(Self { scratch })
+        Some(Self { scratch, url, prefix })
+    }
+
+    /// The service without the command.
+    fn backend(&self) -> AwsBackend {
+        let mut config = AwsConfig::new();
+        config.region = Some("us-east-1".to_owned());
+        config.endpoint_url = Some(self.url.clone());
+        config.credentials = Credentials::Keys(Keys::new("AKIAEXAMPLE", "5ecret-of-the-key"));
+        AwsBackend::new(config).unwrap()
     }
 
     /// The command without any credentials, which never asks a metadata address.
@@ -88,4 +100,73 @@ fn missing_credentials_and_a_missing_region_are_told_apart_and_nothing_hangs() {
     assert!(none.stderr.contains("region") || none.text().contains("region"), "{}", none.stderr);
     let mut named = remote.keyed(&["health"]);
     assert_eq!(Done::of(named.env("AWS_REGION", "us-east-1").output().unwrap()).code, 0);
+}
+
+#[test]
+fn flags_alone_describe_the_service_and_go_with_no_other_backend() {
+    let Some(url) = secrets_manager() else { return skip("the server of this test was not started") };
+    let scratch = Scratch::new();
+    let call = |arguments: &[&str], input: &[u8]| {
+        let mut command = scratch.command(arguments);
+        command.env("AWS_EC2_METADATA_DISABLED", "true");
+        command.env("AWS_ACCESS_KEY_ID", "AKIAEXAMPLE").env("AWS_SECRET_ACCESS_KEY", "5ecret-of-the-key");
+        feed(command, input)
+    };
+    let prefix = format!(
+        "{}/",
+        scratch.home().parent().unwrap().file_name().unwrap().to_str().unwrap().replace('.', "f")
+    );
+    let typed = ["--backend", "aws", "--region", "eu-central-1", "--endpoint-url", &url, "--prefix", &prefix];
+    assert_eq!(call(&[&typed[..], &["set", "app/db"]].concat(), b"hunter2").code, 0);
+    let read = call(&[&typed[..], &["get", "app/db"]].concat(), b"");
+    assert_eq!((read.code, read.text()), (0, "hunter2"), "{}", read.stderr);
+    // The region alone says which backend is meant; after the command but for the prefix, which is first.
+    let read = call(
+        &["--prefix", &prefix, "get", "app/db", "--region", "eu-central-1", "--endpoint-url", &url],
+        b"",
+    );
+    assert_eq!((read.code, read.text()), (0, "hunter2"), "{}", read.stderr);
+    let elsewhere =
+        call(&["--prefix", &prefix, "list", "--region", "us-west-2", "--endpoint-url", &url], b"");
+    assert!(elsewhere.code == 0 && !elsewhere.text().contains("app/db"), "{}", elsewhere.stderr);
+    for wrong in [
+        &["--region", "eu-central-1", "--backend", "local", "list"][..],
+        &["--role-arn", "arn:aws:iam::123456789012:role/r", "--vault-url", "http://127.0.0.1:9", "list"],
+        &["--prefix", "x/", "--backend", "local", "list"],
+        &["--backend", "local", "--no-seal", "list"],
+    ] {
+        let refused = call(wrong, b"");
+        assert!(
+            refused.code == 2 && refused.stderr.contains("--backend aws"),
+            "{wrong:?}: {}",
+            refused.stderr
+        );
+    }
+    let refused = call(&["--region", "EU!", "list"], b"");
+    assert!(refused.code == 3 && refused.stderr.contains("region"), "{}", refused.stderr);
+}
+
+#[test]
+fn describe_shows_what_the_service_keeps_about_a_secret() {
+    let Some(remote) = Remote::new("region = \"us-east-1\"") else { return };
+    remote.set("app/db", "hunter2");
+    let backend = remote.backend();
+    let name = format!("{}app/db", remote.prefix);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let path = secrets_backend::SecretPath::native(&name).unwrap();
+    runtime.block_on(async {
+        backend.replicate(&path, &["eu-west-1"]).await.unwrap();
+        backend.set_resource_policy(&path, r#"{"Version":"2012-10-17","Statement":[]}"#).await.unwrap();
+    });
+    let shown: serde_json::Value =
+        serde_json::from_str(&remote.done(&["backend", "describe", "cloud", "--secret", "app/db", "--json"]))
+            .unwrap();
+    let secret = &shown["secret"];
+    assert_eq!(secret["name"], name.as_str());
+    assert_eq!(secret["replicas"], serde_json::json!([{"region": "eu-west-1", "state": "in sync"}]));
+    assert_eq!(secret["resource_policy"]["Version"], "2012-10-17");
+    let table = remote.done(&["backend", "describe", "cloud", "--secret", "app/db"]);
+    assert!(table.contains("eu-west-1") && table.contains("least policy"), "{table}");
+    assert_eq!(remote.call(&["backend", "describe", "--secret", "app/none"]).code, 10);
+    assert_eq!(remote.call(&["backend", "describe", "local", "--secret", "app/db"]).code, 2);
 }
