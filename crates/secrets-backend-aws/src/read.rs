@@ -42,8 +42,7 @@ pub(crate) async fn secret(
 
 /// The versions that the service still has, oldest first.
 pub(crate) async fn versions(api: &Api, path: &SecretPath) -> Result<Vec<VersionMeta>, Failure> {
-    let (described, entries) = futures_util::future::try_join(api.describe(path), history(api, path)).await?;
-    let described = described.ok_or_else(Failure::missing)?;
+    let entries = history(api, path).await?;
     let mut metas: Vec<VersionMeta> = entries.iter().filter_map(version_meta).collect();
     if metas.is_empty() {
         return Err(Failure::missing());
@@ -53,7 +52,9 @@ pub(crate) async fn versions(api: &Api, path: &SecretPath) -> Result<Vec<Version
         let number = meta.stamp.as_ref().map(|stamp| stamp.version);
         (meta.created, number, meta.stamp.is_none().then(|| meta.id.to_string()))
     });
-    if described.is_deleted {
+    // What is sealed is never deleted by the service, so that there is nothing to ask.
+    let is_plain = metas.iter().any(|meta| meta.stamp.is_none());
+    if is_plain && api.describe(path).await?.ok_or_else(Failure::missing)?.is_deleted {
         metas.iter_mut().for_each(|meta| meta.state = VersionState::Deleted);
     }
     Ok(metas)

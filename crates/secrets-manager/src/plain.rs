@@ -5,9 +5,11 @@ use std::sync::Arc;
 
 use secrets_backend::{
     Capabilities, Error, ErrorKind, InvalidPath, Metadata, NewSecret, Operation, Page, PageToken, PutMode,
-    Result, Secret, SecretBackend, SecretPath, VersionId, VersionMeta, Written, async_trait,
+    Result, Secret, SecretBackend, SecretBytes, SecretPath, VersionId, VersionMeta, Written, async_trait,
 };
 use secrets_crypto::envelope::Envelope;
+
+use crate::seal::ChangeMetadata;
 
 /// Keeps what is sealed, and the safe's own objects, apart from an environment of plain values.
 ///
@@ -55,10 +57,26 @@ impl PlainBackend {
         }
     }
 
-    /// The mode of a write on top of what was read: an `Upsert`, where the backend has no conditions.
-    pub(crate) fn after_read(&self, read: PutMode) -> PutMode {
+    /// Writes a value with the present metadata as `change` leaves it; where the backend has conditions, on top of
+    /// what was read.
+    pub(crate) async fn set(
+        &self,
+        path: &SecretPath,
+        value: &SecretBytes,
+        mode: &PutMode,
+        change: &ChangeMetadata<'_>,
+    ) -> Result<Written> {
+        let (mut metadata, read) = match self.get(path, None).await {
+            Ok(secret) => (secret.metadata, PutMode::Replace(secret.version)),
+            Err(error) if error.kind() == ErrorKind::NotFound => (Metadata::default(), PutMode::Create),
+            Err(error) => return Err(error),
+        };
+        change(&mut metadata);
+        let new = NewSecret::new(value.duplicate()).with_metadata(metadata);
         let can = self.inner.capabilities();
-        if can.atomic_create && can.atomic_replace { read } else { PutMode::Upsert }
+        let is_atomic = can.atomic_create && can.atomic_replace;
+        let mode = if *mode == PutMode::Upsert && is_atomic { &read } else { mode };
+        self.put(path, &new, mode).await
     }
 
     fn check_path(&self, operation: Operation, path: &SecretPath) -> Result<()> {

@@ -16,7 +16,7 @@ use crate::blocking::blocking;
 use crate::state::{Mark, MarkKind, State, StateError};
 use crate::tenant::{SealError, Tenant};
 use write::Current;
-pub(crate) use write::{Content, Prepared};
+pub(crate) use write::{ChangeMetadata, Content, Prepared};
 
 /// Seals what goes down, opens what comes up, and turns deletions into tombstones.
 ///
@@ -233,7 +233,8 @@ impl fmt::Display for SealBackend {
     }
 }
 
-fn someone_else_wrote(error: &Error) -> bool {
+/// Whether a condition was refused because of another's write.
+pub(crate) fn someone_else_wrote(error: &Error) -> bool {
     matches!(error.kind(), ErrorKind::Conflict | ErrorKind::AlreadyExists)
 }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use secrets_backend::{ContentId, NewSecret, SecretPath, Stamp, StampKind};
 use secrets_backend_aws::{AwsBackend, AwsConfig, Credentials, Keys};
-use secrets_testkit::{Answer, Request, secrets_manager, skip};
+use secrets_testkit::{secrets_manager, skip};
 use serde_json::Value;
 
 /// Answers from the function with a loud skip where there is no such server.
@@ -75,16 +75,6 @@ pub(crate) fn native(url: &str, action: &str, body: &Value) -> Value {
     let (status, answer) = call(url, &headers, body.to_string().as_bytes());
     assert_eq!(status, 200, "{action}: {}", String::from_utf8_lossy(&answer));
     serde_json::from_slice(&answer).unwrap()
-}
-
-/// Passes a request on to the service, and its answer back.
-pub(crate) fn forwarded(url: &str, request: &Request) -> Answer {
-    let kept = ["x-amz-target", "authorization"];
-    let headers: Vec<(String, String)> =
-        request.headers.iter().filter(|(name, _)| kept.contains(&name.as_str())).cloned().collect();
-    let (status, body) = call(url, &headers, &request.body);
-    let answer = Answer::text(status, String::from_utf8(body).unwrap());
-    answer.with_header("content-type", "application/x-amz-json-1.1")
 }
 
 /// The service knows by it which service and region are meant.

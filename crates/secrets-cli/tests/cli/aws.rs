@@ -3,7 +3,7 @@
 use std::process::Command;
 
 use secrets_backend_aws::{AwsBackend, AwsConfig, Credentials, Keys};
-use secrets_testkit::secrets_manager;
+use secrets_testkit::{Request, Responder, relay, secrets_manager};
 
 use crate::support::{Done, Scratch, feed, skip};
 
@@ -30,6 +30,13 @@ impl Remote {
         );
         std::fs::write(scratch.home().join("config/config.toml"), config).unwrap();
         Some(Self { scratch, url, prefix })
+    }
+
+    /// Has the command call the service at another address.
+    fn use_endpoint(&self, url: &str) {
+        let file = self.scratch.home().join("config/config.toml");
+        let config = std::fs::read_to_string(&file).unwrap();
+        std::fs::write(&file, config.replace(&self.url, url)).unwrap();
     }
 
     /// The service without the command.
@@ -169,4 +176,85 @@ fn describe_shows_what_the_service_keeps_about_a_secret() {
     assert!(table.contains("eu-west-1") && table.contains("least policy"), "{table}");
     assert_eq!(remote.call(&["backend", "describe", "--secret", "app/none"]).code, 10);
     assert_eq!(remote.call(&["backend", "describe", "local", "--secret", "app/db"]).code, 2);
+}
+
+/// What each command asks the service, in the order in which it does; the guide has the same table.
+const CALLS: [(&[&str], &str); 16] = [
+    (&["get", "a/first"], "GetSecretValue"),
+    (&["get", "a/none"], "GetSecretValue ListSecrets"),
+    (&["describe", "a/first"], "GetSecretValue"),
+    (&["get", "a/first", "--version", "1"], "ListSecretVersionIds GetSecretValue"),
+    (&["history", "a/first"], "ListSecretVersionIds"),
+    (&["list"], "ListSecrets"),
+    (
+        &["tag", "a/first", "--owner", "ops"],
+        "GetSecretValue GetSecretValue PutSecretValue UpdateSecretVersionStage",
+    ),
+    (
+        &["rollback", "a/first", "1"],
+        "ListSecretVersionIds GetSecretValue GetSecretValue PutSecretValue UpdateSecretVersionStage",
+    ),
+    (
+        &["delete", "a/first"],
+        "GetSecretValue PutSecretValue UpdateSecretVersionStage UpdateSecretVersionStage",
+    ),
+    (
+        &["undelete", "a/first"],
+        "GetSecretValue ListSecretVersionIds ListSecretVersionIds GetSecretValue PutSecretValue \
+         UpdateSecretVersionStage",
+    ),
+    (&["export"], "ListSecrets BatchGetSecretValue"),
+    (&["import", "many.env", "--prefix", "m"], "BatchGetSecretValue*3 CreateSecret*60"),
+    (&["export", "--prefix", "m"], "ListSecrets BatchGetSecretValue*3"),
+    (&["purge", "--yes", "a/first"], "GetSecretValue DescribeSecret DeleteSecret CreateSecret"),
+    (&["health"], "ListSecrets"),
+    (&["status"], ""),
+];
+
+/// The actions of requests, in their order, each once with how often it was called in a row.
+fn actions(requests: &[Request]) -> String {
+    let mut rows: Vec<(&str, usize)> = Vec::new();
+    for request in requests {
+        let target = request.header("x-amz-target").unwrap_or_default();
+        let action = target.rsplit('.').next().unwrap_or_default();
+        match rows.last_mut() {
+            Some((last, count)) if *last == action && action.starts_with(['B', 'C']) => *count += 1,
+            _ => rows.push((action, 1)),
+        }
+    }
+    let text = |(action, count): (&str, usize)| match count {
+        1 => action.to_owned(),
+        _ => format!("{action}*{count}"),
+    };
+    rows.into_iter().map(text).collect::<Vec<_>>().join(" ")
+}
+
+#[test]
+fn each_command_makes_the_calls_that_the_guide_lists() {
+    let Some(remote) = Remote::new("region = \"us-east-1\"") else { return };
+    let responder = Responder::start().unwrap();
+    let url = remote.url.clone();
+    responder.on("POST", "/", move |request| relay(&url, request));
+    remote.use_endpoint(&responder.url());
+    let many: String = (0..60).map(|n| format!("K{n}=v\n")).collect();
+    std::fs::write(remote.scratch.work().join("many.env"), many).unwrap();
+    let mut before = 0;
+    let mut called = || {
+        let all = responder.requests();
+        let new = actions(&all[before..]);
+        before = all.len();
+        new
+    };
+    // The first write on a place also makes it this safe's.
+    remote.set("a/before", "x");
+    called();
+    remote.set("a/first", "x");
+    assert_eq!(called(), "GetSecretValue CreateSecret");
+    remote.set("a/first", "y");
+    assert_eq!(called(), "GetSecretValue PutSecretValue UpdateSecretVersionStage");
+    for (arguments, calls) in CALLS {
+        let done = remote.call(arguments);
+        assert_eq!(called(), calls, "{arguments:?}: {}", done.stderr);
+        assert!(done.code == 0 || arguments[1] == "a/none", "{arguments:?}: {}", done.stderr);
+    }
 }

@@ -1,11 +1,12 @@
 //! What lies below the audit wrapper: sealed values, or plain ones.
 
 use secrets_backend::{
-    Error, ErrorKind, Operation, Page, PageToken, PutMode, Result, SecretBackend, SecretPath, Stamp,
+    Error, ErrorKind, Operation, Page, PageToken, PutMode, Result, SecretBackend, SecretBytes, SecretPath,
+    Stamp, Written,
 };
 
 use crate::plain::PlainBackend;
-use crate::seal::SealBackend;
+use crate::seal::{ChangeMetadata, SealBackend};
 
 /// The wrapper below the audit wrapper, held by its type: a bulk write is one call here and many below.
 #[derive(Debug)]
@@ -26,11 +27,17 @@ impl Layer {
         matches!(self, Self::Sealed(_))
     }
 
-    /// The mode of a write on top of what was read.
-    pub(crate) fn after_read(&self, read: PutMode) -> PutMode {
+    /// Writes a value with the present metadata as `change` leaves it.
+    pub(crate) async fn set(
+        &self,
+        path: &SecretPath,
+        value: &SecretBytes,
+        mode: &PutMode,
+        change: &ChangeMetadata<'_>,
+    ) -> Result<Written> {
         match self {
-            Self::Sealed(_) => read,
-            Self::Plain(plain) => plain.after_read(read),
+            Self::Sealed(sealed) => sealed.set(path, value, mode, change).await,
+            Self::Plain(plain) => plain.set(path, value, mode, change).await,
         }
     }
 

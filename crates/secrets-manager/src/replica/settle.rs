@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use secrets_backend::{Error, ErrorKind, Result};
+use secrets_backend::{ErrorKind, Result};
 use secrets_crypto::HeaderKey;
 use secrets_crypto::header::Header;
 
@@ -15,6 +15,7 @@ use crate::blocking::blocking;
 use crate::control::{Object, Stored};
 use crate::files;
 use crate::header::HeaderFile;
+use crate::seal::someone_else_wrote;
 
 impl Replica {
     /// Brings both sides together. `false` where that is not done, and need not be for this purpose.
@@ -204,10 +205,6 @@ pub(super) enum Theirs {
     Lacks,
     /// Only whoever has the root key can make one of both.
     Differs,
-}
-
-fn someone_else_wrote(error: &Error) -> bool {
-    matches!(error.kind(), ErrorKind::Conflict | ErrorKind::AlreadyExists)
 }
 
 /// How often it starts over when another installation wrote at the same moment.

@@ -2,12 +2,12 @@
 
 use secrets_audit::Action;
 use secrets_backend::{
-    ErrorKind, Metadata, NewSecret, Operation, PutMode, Secret, SecretBackendExt, SecretBytes, SecretPath,
-    Written,
+    ErrorKind, Metadata, Operation, PutMode, Secret, SecretBackendExt, SecretBytes, SecretPath, Written,
 };
 
 use super::{ATTEMPTS, Purpose, Safe};
 use crate::Result;
+use crate::seal::someone_else_wrote;
 
 impl Safe {
     /// The current versions of all secrets at and below `prefix` (all, without one), by path: one audit
@@ -52,31 +52,19 @@ impl Safe {
         change: impl Fn(&mut Metadata) + Send + Sync,
     ) -> Result<Written> {
         self.check_mode(mode)?;
-        let (layer, below) = (self.stack.layer(), self.stack.below());
+        let layer = self.stack.layer();
         let write = async {
             for _ in 0..ATTEMPTS {
-                let present = match below.get(path, None).await {
-                    Ok(secret) => Some(secret),
-                    Err(error) if error.kind() == ErrorKind::NotFound => None,
-                    Err(error) => return Err(error),
-                };
-                let mut metadata = Metadata::default();
-                let mut read = PutMode::Create;
-                if let Some(secret) = present {
-                    metadata = secret.metadata;
-                    read = PutMode::Replace(secret.version);
-                }
-                change(&mut metadata);
-                let new = NewSecret::new(value.duplicate()).with_metadata(metadata);
-                if *mode != PutMode::Upsert {
-                    return below.put(path, &new, mode).await;
-                }
-                match below.put(path, &new, &layer.after_read(read)).await {
-                    Err(error) if matches!(error.kind(), ErrorKind::Conflict | ErrorKind::AlreadyExists) => {}
+                match layer.set(path, value, mode, &change).await {
+                    Err(error) if *mode == PutMode::Upsert && someone_else_wrote(&error) => {}
                     answer => return answer,
                 }
             }
-            let busy = secrets_backend::Error::new(ErrorKind::Conflict, Operation::Put, below.to_string());
+            let busy = secrets_backend::Error::new(
+                ErrorKind::Conflict,
+                Operation::Put,
+                self.stack.below().to_string(),
+            );
             Err(busy.with_path(path))
         };
         Ok(self.stack.write(Action::SecretWrite, path, write).await?)

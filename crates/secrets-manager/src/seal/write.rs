@@ -1,13 +1,16 @@
 //! From a value to the sealed version that follows what is there.
 
 use secrets_backend::{
-    ErrorKind, Metadata, NewSecret, Operation, PutMode, Result, Secret, SecretBackend, SecretPath, Stamp,
-    StampKind, VersionId, VersionMeta, Written,
+    ErrorKind, Metadata, NewSecret, Operation, PutMode, Result, Secret, SecretBackend, SecretBytes,
+    SecretPath, Stamp, StampKind, VersionId, VersionMeta, Written,
 };
 
 use super::SealBackend;
 use crate::state::Mark;
 use crate::tenant::{Draft, SealError};
+
+/// What becomes of the metadata that is there.
+pub(crate) type ChangeMetadata<'a> = dyn Fn(&mut Metadata) + Send + Sync + 'a;
 
 /// The version that a path is at: where the next one goes on from.
 pub(super) struct Current {
@@ -69,6 +72,28 @@ impl SealBackend {
         self.check_limits(path, content.value)?;
         let current = self.current(path).await?;
         self.on_top_of(current.as_ref(), path, content, mode)
+    }
+
+    /// Writes a value with the present metadata as `change` leaves it. What is there is read once for both.
+    pub(crate) async fn set(
+        &self,
+        path: &SecretPath,
+        value: &SecretBytes,
+        mode: &PutMode,
+        change: &ChangeMetadata<'_>,
+    ) -> Result<Written> {
+        self.check_limits(path, value.expose())?;
+        self.load(std::slice::from_ref(path)).await?;
+        let answer = self.inner.get(path, None).await;
+        let mut metadata = match answer.as_ref().ok().map(|secret| self.opened(path, None, secret)) {
+            Some(Ok(present)) => present.metadata,
+            Some(Err(error)) if error.kind() != ErrorKind::NotFound => return Err(error),
+            _ => Metadata::default(),
+        };
+        let current = self.current_as(path, answer)?;
+        change(&mut metadata);
+        let content = Content { kind: StampKind::Secret, metadata: Some(&metadata), value: value.expose() };
+        self.commit(self.on_top_of(current.as_ref(), path, content, mode)?).await
     }
 
     /// Seals what follows `current`, if `mode` allows it.
