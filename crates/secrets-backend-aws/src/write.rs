@@ -105,12 +105,21 @@ async fn create(api: &Api, new: &New<'_>) -> Result<(), Failure> {
 
 /// The last version before the deletion is what of many creators only one can replace.
 async fn create_over_deleted(api: &Api, new: &New<'_>, found: &Described) -> Result<(), Failure> {
-    api.restore(new.path).await?;
+    restore(api, new.path).await?;
     let Some(last) = found.version_at(CURRENT) else {
         return api.put(new.path, &new.id, &new.value, CURRENT).await;
     };
     replace(api, new, last).await.map_err(|failure| match failure.kind {
         ErrorKind::Conflict => failure.or(ErrorKind::AlreadyExists),
+        _ => failure,
+    })
+}
+
+/// Brings a deleted secret back. One that vanishes in that moment is being removed for good, and its name is not free
+/// yet.
+async fn restore(api: &Api, path: &SecretPath) -> Result<(), Failure> {
+    api.restore(path).await.map_err(|failure| match failure.kind {
+        ErrorKind::NotFound => failure.or(ErrorKind::Unavailable),
         _ => failure,
     })
 }
@@ -215,7 +224,7 @@ async fn upsert(api: &Api, new: &New<'_>) -> Result<(), Failure> {
                 answer => return answer,
             },
             Err(failure) if failure.is(Code::InvalidRequest) => match api.describe(new.path).await? {
-                Some(found) if found.is_deleted => api.restore(new.path).await?,
+                Some(found) if found.is_deleted => restore(api, new.path).await?,
                 Some(_) => return Err(failure),
                 None => {}
             },

@@ -181,6 +181,20 @@ async fn a_create_over_a_deleted_secret_restores_it_however_the_service_says_tha
 }
 
 #[tokio::test]
+async fn a_create_while_the_name_is_being_freed_is_to_be_tried_again() {
+    for described in [described(true, &json!({})), fault(400, "ResourceNotFoundException")] {
+        let (responder, backend) = service();
+        let rows = [
+            ("CreateSecret", fault(400, "InvalidRequestException")),
+            ("DescribeSecret", described),
+            ("RestoreSecret", fault(400, "ResourceNotFoundException")),
+        ];
+        answers(&responder, &rows);
+        ensure(create(&backend).await, ErrorKind::Unavailable, "the name is not free yet");
+    }
+}
+
+#[tokio::test]
 async fn what_the_service_would_refuse_is_refused_before_any_call() {
     let (responder, backend) = service();
     let put = async |secret: NewSecret| backend.put(&path(), &secret, &PutMode::Upsert).await;
