@@ -97,7 +97,7 @@ mod tests {
         let mut rival = native("d", 1, 7, 40);
         let stamp = rival.stamp.as_mut().unwrap();
         stamp.content_id = ContentId::new([9; 32]);
-        let content = stamp.content_id.clone();
+        let content = stamp.content_id;
         versions.push(rival);
         assert!(has_rivals(&versions, 1) && !has_rivals(&versions, 2));
         let ids: Vec<_> = native_ids(&versions, 1, Some(&content)).map(VersionId::as_str).collect();

@@ -1,12 +1,10 @@
 //! How tests reach the service: its address, credentials that are given, paths of their own.
 
-use std::io::{Read, Write};
-use std::net::TcpStream;
 use std::time::Duration;
 
 use secrets_backend::{ContentId, NewSecret, SecretPath, Stamp, StampKind};
 use secrets_backend_aws::{AwsBackend, AwsConfig, Credentials, Keys};
-use secrets_testkit::{secrets_manager, skip};
+use secrets_testkit::{Body, Request, relay, secrets_manager, skip};
 use serde_json::Value;
 
 /// Answers from the function with a loud skip where there is no such server.
@@ -68,33 +66,18 @@ pub(crate) fn sealed(kind: StampKind, version: u64, content: u8) -> NewSecret {
 
 /// A call of the service without the crate under test.
 pub(crate) fn native(url: &str, action: &str, body: &Value) -> Value {
+    let target = format!("secretsmanager.{action}");
     let headers = [
-        ("x-amz-target".to_owned(), format!("secretsmanager.{action}")),
-        ("authorization".to_owned(), AUTHORIZATION.to_owned()),
+        ("x-amz-target", target.as_str()),
+        ("content-type", "application/x-amz-json-1.1"),
+        ("authorization", AUTHORIZATION),
     ];
-    let (status, answer) = call(url, &headers, body.to_string().as_bytes());
-    assert_eq!(status, 200, "{action}: {}", String::from_utf8_lossy(&answer));
-    serde_json::from_slice(&answer).unwrap()
+    let answer = relay(url, &Request::new("POST", "/", &headers, body.to_string()));
+    let Body::Text(text) = &answer.body else { panic!("{action}: {answer:?}") };
+    assert_eq!(answer.status, 200, "{action}: {text}");
+    serde_json::from_str(text).unwrap()
 }
 
 /// The service knows by it which service and region are meant.
 const AUTHORIZATION: &str = "AWS4-HMAC-SHA256 Credential=AKIAEXAMPLE/20260101/us-east-1/secretsmanager/aws4_request, \
      SignedHeaders=host, Signature=none";
-
-fn call(url: &str, headers: &[(String, String)], body: &[u8]) -> (u16, Vec<u8>) {
-    let address = url.strip_prefix("http://").unwrap();
-    let mut stream = TcpStream::connect(address).unwrap();
-    let headers: String = headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
-    let head = format!(
-        "POST / HTTP/1.0\r\nhost: {address}\r\ncontent-type: application/x-amz-json-1.1\r\n\
-         content-length: {}\r\n{headers}\r\n",
-        body.len()
-    );
-    stream.write_all(head.as_bytes()).unwrap();
-    stream.write_all(body).unwrap();
-    let mut answer = Vec::new();
-    stream.read_to_end(&mut answer).unwrap();
-    let end = answer.windows(4).position(|four| four == b"\r\n\r\n").unwrap();
-    let status = std::str::from_utf8(&answer[9..12]).unwrap().parse().unwrap();
-    (status, answer.split_off(end + 4))
-}

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use secrets_backend::{
-    Error, ErrorKind, Metadata, NewSecret, PutMode, Result, SecretBackend, SecretPath, VersionId,
+    Error, ErrorKind, Metadata, NewSecret, PrefixBackend, PutMode, Result, SecretBackend, SecretPath,
+    VersionId,
 };
 use secrets_backend_aws::AwsBackend;
 use secrets_testkit::{Answer, Request, Responder};
@@ -197,6 +198,7 @@ async fn a_create_while_the_name_is_being_freed_is_to_be_tried_again() {
 #[tokio::test]
 async fn what_the_service_would_refuse_is_refused_before_any_call() {
     let (responder, backend) = service();
+    let backend = std::sync::Arc::new(backend);
     let put = async |secret: NewSecret| backend.put(&path(), &secret, &PutMode::Upsert).await;
     ensure(put(NewSecret::new(vec![b'x'; 65_537])).await, ErrorKind::InvalidInput, "65,537 bytes");
     let mut metadata = Metadata::default();
@@ -205,6 +207,10 @@ async fn what_the_service_would_refuse_is_refused_before_any_call() {
     ensure(put(tagged).await, ErrorKind::InvalidInput, "50 tags and ours");
     metadata.tags = [("n".repeat(129), String::new())].into();
     ensure(put(NewSecret::new("x").with_metadata(metadata)).await, ErrorKind::InvalidInput, "a long name");
+    let long = format!("{}/", ["p".repeat(64), "q".repeat(64), "r".repeat(64), "s".repeat(64)].join("/"));
+    let behind = PrefixBackend::new(std::sync::Arc::clone(&backend), long).unwrap();
+    let long = SecretPath::parse(&["t".repeat(64), "u".repeat(64), "v".repeat(64)].join("/")).unwrap();
+    ensure(behind.get(&long, None).await, ErrorKind::InvalidInput, "a path too long behind its prefix");
     let odd = VersionId::new("7");
     ensure(backend.get(&path(), Some(&odd)).await, ErrorKind::NotFound, "no id of the service");
     assert!(responder.requests().is_empty());

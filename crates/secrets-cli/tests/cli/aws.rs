@@ -2,8 +2,8 @@
 
 use std::process::Command;
 
-use secrets_backend_aws::{AwsBackend, AwsConfig, Credentials, Keys};
 use secrets_testkit::{Request, Responder, relay, secrets_manager};
+use serde_json::{Value, json};
 
 use crate::support::{Done, Scratch, feed, skip};
 
@@ -39,13 +39,20 @@ impl Remote {
         std::fs::write(&file, config.replace(&self.url, url)).unwrap();
     }
 
-    /// The service without the command.
-    fn backend(&self) -> AwsBackend {
-        let mut config = AwsConfig::new();
-        config.region = Some("us-east-1".to_owned());
-        config.endpoint_url = Some(self.url.clone());
-        config.credentials = Credentials::Keys(Keys::new("AKIAEXAMPLE", "5ecret-of-the-key"));
-        AwsBackend::new(config).unwrap()
+    /// A call of the service without the command.
+    fn native(&self, action: &str, body: &Value) {
+        // The service knows by the key's scope which region is meant.
+        let scope = "AWS4-HMAC-SHA256 Credential=A/20260101/us-east-1/secretsmanager/aws4_request, \
+                     SignedHeaders=host, Signature=none";
+        let target = format!("secretsmanager.{action}");
+        let headers = [
+            ("x-amz-target", target.as_str()),
+            ("content-type", "application/x-amz-json-1.1"),
+            ("authorization", scope),
+        ];
+        let request = Request::new("POST", "/", &headers, body.to_string());
+        let answer = relay(&self.url, &request);
+        assert_eq!(answer.status, 200, "{action}: {answer:?}");
     }
 
     /// The command without any credentials, which never asks a metadata address.
@@ -157,20 +164,19 @@ fn flags_alone_describe_the_service_and_go_with_no_other_backend() {
 fn describe_shows_what_the_service_keeps_about_a_secret() {
     let Some(remote) = Remote::new("region = \"us-east-1\"") else { return };
     remote.set("app/db", "hunter2");
-    let backend = remote.backend();
     let name = format!("{}app/db", remote.prefix);
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let path = secrets_backend::SecretPath::native(&name).unwrap();
-    runtime.block_on(async {
-        backend.replicate(&path, &["eu-west-1"]).await.unwrap();
-        backend.set_resource_policy(&path, r#"{"Version":"2012-10-17","Statement":[]}"#).await.unwrap();
-    });
-    let shown: serde_json::Value =
+    remote.native(
+        "ReplicateSecretToRegions",
+        &json!({"SecretId": name, "AddReplicaRegions": [{"Region": "eu-west-1"}]}),
+    );
+    let policy = r#"{"Version":"2012-10-17","Statement":[]}"#;
+    remote.native("PutResourcePolicy", &json!({"SecretId": name, "ResourcePolicy": policy}));
+    let shown: Value =
         serde_json::from_str(&remote.done(&["backend", "describe", "cloud", "--secret", "app/db", "--json"]))
             .unwrap();
     let secret = &shown["secret"];
     assert_eq!(secret["name"], name.as_str());
-    assert_eq!(secret["replicas"], serde_json::json!([{"region": "eu-west-1", "state": "in sync"}]));
+    assert_eq!(secret["replicas"], json!([{"region": "eu-west-1", "state": "in sync"}]));
     assert_eq!(secret["resource_policy"]["Version"], "2012-10-17");
     let table = remote.done(&["backend", "describe", "cloud", "--secret", "app/db"]);
     assert!(table.contains("eu-west-1") && table.contains("least policy"), "{table}");

@@ -17,6 +17,14 @@ pub struct Request {
 }
 
 impl Request {
+    /// A request of a test's own, to [`relay`](crate::relay).
+    #[must_use]
+    pub fn new(method: &str, path: &str, headers: &[(&str, &str)], body: impl Into<Vec<u8>>) -> Self {
+        let owned = |&(name, value): &(&str, &str)| (name.to_owned(), value.to_owned());
+        let headers = headers.iter().map(owned).collect();
+        Self { method: method.to_owned(), path: path.to_owned(), headers, body: body.into() }
+    }
+
     /// The first header of this name, whatever its case.
     #[must_use]
     pub fn header(&self, name: &str) -> Option<&str> {
