@@ -37,7 +37,8 @@ impl AwsBackend {
         config.check()?;
         let region = config.region.as_deref().unwrap_or("the configured region");
         let at = config.endpoint_url.as_ref().map(|url| format!(" at {url}")).unwrap_or_default();
-        let name = format!("aws in {region}{at}");
+        let who = config.credentials.who().map(|who| format!(" as {who}")).unwrap_or_default();
+        let name = format!("aws in {region}{at}{who}");
         Ok(Self { name, api: Api::new(config), batches: Batches::default(), recent: Recent::default() })
     }
 

@@ -108,6 +108,9 @@ impl AwsConfig {
                 return wrong(setting, "it starts with https:// or http:// and names a host");
             }
         }
+        if !self.credentials.roles_are_named() {
+            return wrong("role_arn", "a role reads like arn:aws:iam::123456789012:role/reader");
+        }
         // API reference, `DeleteSecret`: RecoveryWindowInDays; `ListSecrets`: MaxResults.
         if !(7..=30).contains(&self.recovery_window_days) {
             return wrong("recovery_window_days", "it is 7 to 30");
@@ -141,7 +144,7 @@ fn is_url(text: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::credentials::Keys;
+    use crate::credentials::{Keys, Role};
 
     fn wrong(change: impl FnOnce(&mut AwsConfig)) -> &'static str {
         let mut config = AwsConfig::new();
@@ -160,6 +163,15 @@ mod tests {
             assert_eq!(wrong(|config| config.endpoint_url = Some(url.to_owned())), "endpoint_url", "{url:?}");
         }
         assert_eq!(wrong(|config| config.sts_endpoint_url = Some("x".to_owned())), "sts_endpoint_url");
+        for arn in ["", "reader", "arn:aws:iam::123456789012:user/reader", "arn:aws:iam::1:role/a b"] {
+            let role = Role::new(arn, Credentials::Default);
+            let chained = Role::new("arn:aws:iam::123456789012:role/r", Credentials::Role(Box::new(role)));
+            assert_eq!(
+                wrong(|config| config.credentials = Credentials::Role(Box::new(chained))),
+                "role_arn",
+                "{arn:?}"
+            );
+        }
         assert_eq!(wrong(|config| config.recovery_window_days = 6), "recovery_window_days");
         assert_eq!(wrong(|config| config.recovery_window_days = 31), "recovery_window_days");
         assert_eq!(wrong(|config| config.page_size = 0), "page_size");

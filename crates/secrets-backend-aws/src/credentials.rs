@@ -100,6 +100,24 @@ impl Credentials {
         }
     }
 
+    /// Whether each role reads like one: IAM user guide, "IAM ARNs".
+    pub(crate) fn roles_are_named(&self) -> bool {
+        let Self::Role(role) = self else { return true };
+        let parts: Vec<&str> = role.arn.splitn(6, ':').collect();
+        let is_role = matches!(parts[..], ["arn", _, "iam", "", account, name] if !account.is_empty()
+            && name.strip_prefix("role/").is_some_and(|name| !name.is_empty()));
+        is_role && role.arn.bytes().all(|byte| byte.is_ascii_graphic()) && role.source.roles_are_named()
+    }
+
+    /// Who they are of, as far as that is known before anyone is asked.
+    pub(crate) fn who(&self) -> Option<&str> {
+        match self {
+            Self::Profile(name) => Some(name),
+            Self::Role(role) => Some(&role.arn),
+            Self::Default | Self::Keys(_) => None,
+        }
+    }
+
     /// Whether the settings of AWS's own tools may say what the configuration does not.
     pub(crate) fn are_of_the_environment(&self) -> bool {
         match self {

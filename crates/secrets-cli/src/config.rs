@@ -106,6 +106,7 @@ fn merge(
         .try_deserialize()
         .map_err(|error| Failure::config(format!("the configuration cannot be used: {error}")))?;
     typed::add(&mut settings, global, environment)?;
+    typed::name_regions(&mut settings, environment);
     settings.check()?;
     origins.sort();
     let (vault, aws) = (vault::UsualToken::find(environment), vault::UsualKeys::find(environment));

@@ -19,7 +19,9 @@ const VAULT: &str = "vault";
 pub fn add(settings: &mut Settings, global: &Global, environment: &Environment) -> Result<(), Failure> {
     let of_vault = global.vault_url.is_some() || global.token.is_some();
     let of_aws = aws(global) != json!({});
-    if settings.backend.is_none() && (of_vault || of_aws) {
+    // A prefix alone says too little: it may be meant for a command, where it names paths.
+    let is_said = of_vault || (of_aws && aws(global) != json!({ "prefix": global.name_prefix }));
+    if settings.backend.is_none() && is_said {
         settings.backend = Some(if of_vault { VAULT } else { AWS }.to_owned());
     }
     let name = settings.backend_name().to_owned();
@@ -46,6 +48,17 @@ fn aws(global: &Global) -> Value {
         ("prefix", &global.name_prefix),
     ];
     flags.into_iter().filter_map(|(name, flag)| Some((name, flag.clone()?))).collect()
+}
+
+/// Names the region of each backend of AWS that leaves it to AWS's own variables: where secrets are is part of what a
+/// place is called, and decides whether it is known.
+pub fn name_regions(settings: &mut Settings, environment: &Environment) {
+    let of_environment = || environment.text("AWS_REGION").or_else(|| environment.text("AWS_DEFAULT_REGION"));
+    for backend in settings.backends.values_mut().filter(|backend| backend.kind == AWS) {
+        if let (None, Some(region)) = (backend.fields.get("region"), of_environment()) {
+            backend.fields.insert("region".to_owned(), json!(region));
+        }
+    }
 }
 
 /// Refuses flags that describe a backend which is not in force, or which a file describes.

@@ -134,6 +134,9 @@ fn flags_alone_describe_the_service_and_go_with_no_other_backend() {
     assert_eq!(call(&[&typed[..], &["set", "app/db"]].concat(), b"hunter2").code, 0);
     let read = call(&[&typed[..], &["get", "app/db"]].concat(), b"");
     assert_eq!((read.code, read.text()), (0, "hunter2"), "{}", read.stderr);
+    // A prefix by itself says nothing of AWS, and the command goes nowhere.
+    let alone = call(&["--prefix", &prefix, "get", "app/db"], b"");
+    assert_eq!(alone.code, 2, "{}", alone.stderr);
     // The region alone says which backend is meant; after the command but for the prefix, which is first.
     let read = call(
         &["--prefix", &prefix, "get", "app/db", "--region", "eu-central-1", "--endpoint-url", &url],
