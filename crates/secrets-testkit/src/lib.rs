@@ -18,5 +18,7 @@ pub use certificates::Certificates;
 pub use fault_proxy::{Fault, FaultProxy};
 pub use kubernetes::TokenReviews;
 pub use responder::{Answer, Body, Request, Responder};
-pub use servers::{Directory, Product, Server, Sts, openbao, secrets_manager, skip, slapd, sts, vault};
+pub use servers::{
+    Directory, Product, Server, Sts, boto3, openbao, secrets_manager, skip, slapd, sts, vault,
+};
 pub use stack::{plain, sealed};

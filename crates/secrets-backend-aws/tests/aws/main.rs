@@ -6,6 +6,8 @@
 )]
 
 mod admin;
+mod boto3;
 mod conformance;
+mod cost;
 mod errors;
 mod writes;
