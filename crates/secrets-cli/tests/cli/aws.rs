@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-use secrets_testkit::secrets_manager;
+use secrets_testkit::{Responder, secrets_manager};
 
 use crate::support::{Done, Scratch, feed, skip};
 
@@ -11,22 +11,31 @@ struct Remote {
     scratch: Scratch,
 }
 
+fn service() -> Option<String> {
+    let url = secrets_manager();
+    if url.is_none() {
+        skip("the server of this test was not started");
+    }
+    url
+}
+
 impl Remote {
     /// None, after a loud skip, where there is no server.
     fn new(region: &str) -> Option<Self> {
-        let Some(url) = secrets_manager() else {
-            skip("the server of this test was not started");
-            return None;
-        };
+        Some(Self::at(&service()?, region))
+    }
+
+    fn at(url: &str, region: &str) -> Self {
         let scratch = Scratch::new();
-        let prefix = scratch.home().parent()?.file_name()?.to_str()?.replace('.', "x");
+        let prefix =
+            scratch.home().parent().unwrap().file_name().unwrap().to_str().unwrap().replace('.', "x");
         std::fs::create_dir_all(scratch.home().join("config")).unwrap();
         let config = format!(
             "[backends.cloud]\ntype = \"aws\"\nendpoint_url = \"{url}\"\nprefix = \"cli{prefix}/\"\n{region}\n\
              [environments.default]\nprimary = \"cloud\"\n"
         );
         std::fs::write(scratch.home().join("config/config.toml"), config).unwrap();
-        Some(Self { scratch })
+        Self { scratch }
     }
 
     /// The command without any credentials, which never asks a metadata address.
@@ -72,6 +81,20 @@ fn secrets_are_kept_on_aws_with_versions_and_deletes() {
     assert_eq!(remote.done(&["get", "app/db"]), "hunter2");
     let policy = remote.done(&["backend", "describe", "cloud"]);
     assert!(policy.contains("secretsmanager:UpdateSecretVersionStage"), "{policy}");
+}
+
+#[test]
+fn a_get_from_a_known_safe_is_one_request() {
+    let Some(url) = service() else { return };
+    let counting = Responder::start().unwrap();
+    counting.on("POST", "/", move |request| request.forward(&url).unwrap());
+    let remote = Remote::at(&counting.url(), "region = \"us-east-1\"");
+    remote.set("app/db", "hunter2");
+    let before = counting.requests().len();
+    assert_eq!(remote.done(&["get", "app/db"]), "hunter2");
+    let asked = counting.requests().split_off(before);
+    let actions: Vec<_> = asked.iter().filter_map(|request| request.header("x-amz-target")).collect();
+    assert_eq!(actions, ["secretsmanager.GetSecretValue"]);
 }
 
 #[test]
