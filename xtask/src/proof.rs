@@ -13,6 +13,7 @@ use crate::repository;
 use crate::tally::Tally;
 
 mod a_million;
+mod cold_get;
 mod concurrent_writers;
 mod kills;
 mod random;
@@ -136,6 +137,19 @@ const PROOFS: &[Proof] = &[
             Scaled { package: "secrets-backend-hcvault", filter: "cost::", rounds: 1_000 },
             Scaled { package: "secrets-backend-hcvault", filter: "sharing::", rounds: 100 },
         ]),
+    },
+    Proof {
+        name: "aws",
+        about: "on moto: 1,000 races of two writers, 1,000 secrets behind 50 ms beside a bare SDK and boto3",
+        work: Work::Tests(&[
+            Scaled { package: "secrets-backend-aws", filter: "writes::of_two_writers", rounds: 1_000 },
+            Scaled { package: "secrets-backend-aws", filter: "cost::", rounds: 1_000 },
+        ]),
+    },
+    Proof {
+        name: "cold-get",
+        about: "`secrets get` from AWS behind 50 ms as a whole process: at most 1.3 times a bare SDK program",
+        work: Work::Binary(cold_get::run),
     },
     Proof {
         name: "old-states",

@@ -15,6 +15,7 @@ mod dependencies;
 mod documents;
 mod environment;
 mod files;
+mod lean;
 mod modules;
 mod sources;
 mod text;
@@ -64,6 +65,7 @@ fn findings() -> Result<Vec<(&'static str, Vec<String>)>> {
     let xtask = commands::of_xtask();
     Ok(vec![
         ("dependency direction", dependencies::check(&dependencies::read()?)),
+        ("a build with one backend", lean::check(&lean::read()?)),
         ("environment", environment::check(&files)),
         ("state", environment::check_state(&files)),
         ("file sizes", modules::check_sizes(&files)),

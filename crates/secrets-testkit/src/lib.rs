@@ -10,7 +10,6 @@ mod background;
 mod certificates;
 mod fault_proxy;
 mod kubernetes;
-mod relay;
 mod responder;
 mod servers;
 mod stack;
@@ -18,7 +17,8 @@ mod stack;
 pub use certificates::Certificates;
 pub use fault_proxy::{Fault, FaultProxy};
 pub use kubernetes::TokenReviews;
-pub use relay::relay;
 pub use responder::{Answer, Body, Request, Responder};
-pub use servers::{Directory, Product, Server, Sts, openbao, secrets_manager, skip, slapd, sts, vault};
+pub use servers::{
+    Directory, Product, Server, Sts, boto3, openbao, secrets_manager, skip, slapd, sts, vault,
+};
 pub use stack::{plain, sealed};

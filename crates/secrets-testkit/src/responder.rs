@@ -11,6 +11,7 @@ use crate::certificates::Certificates;
 
 mod answer;
 mod body;
+mod forward;
 mod serve;
 
 pub use answer::{Answer, Body, Request};

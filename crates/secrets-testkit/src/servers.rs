@@ -192,3 +192,9 @@ pub fn sts() -> Option<Sts> {
 pub fn secrets_manager() -> Option<String> {
     env::var("SECRETS_TEST_SECRETS_MANAGER_URL").ok()
 }
+
+/// A Python that has boto3, AWS's own SDK for it.
+#[must_use]
+pub fn boto3() -> Option<PathBuf> {
+    env::var_os("SECRETS_TEST_BOTO3_PYTHON").map(PathBuf::from)
+}

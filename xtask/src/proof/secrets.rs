@@ -12,6 +12,8 @@ use serde_json::Value;
 pub(crate) struct Safe {
     binary: PathBuf,
     home: PathBuf,
+    /// Beside the settings that each has
+    environment: &'static [(&'static str, &'static str)],
 }
 
 impl Safe {
@@ -22,7 +24,17 @@ impl Safe {
 
     /// Makes a safe with a key file and the user's settings in `home`.
     pub(crate) fn configured(binary: &Path, home: &Path, settings: &str) -> Result<Self> {
-        let safe = Self { binary: binary.to_path_buf(), home: home.to_path_buf() };
+        Self::with_environment(binary, home, settings, &[])
+    }
+
+    /// The same whose commands find these variables as well.
+    pub(crate) fn with_environment(
+        binary: &Path,
+        home: &Path,
+        settings: &str,
+        environment: &'static [(&'static str, &'static str)],
+    ) -> Result<Self> {
+        let safe = Self { binary: binary.to_path_buf(), home: home.to_path_buf(), environment };
         std::fs::create_dir_all(home.join("config"))?;
         std::fs::write(home.join("config/config.toml"), settings)?;
         safe.succeed(&["init"], b"")?;
@@ -37,6 +49,7 @@ impl Safe {
             .env("SECRETS_HOME", &self.home)
             .env("HOME", &self.home)
             .env("AWS_EC2_METADATA_DISABLED", "true")
+            .envs(self.environment.iter().copied())
             .arg("--non-interactive")
             .args(arguments)
             .current_dir(&self.home)

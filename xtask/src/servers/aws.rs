@@ -16,5 +16,11 @@ pub(super) const SERVER: Server = Server {
         Ok(command)
     },
     ready: Place::listens,
-    settings: |place| Ok(vec![("SECRETS_TEST_SECRETS_MANAGER_URL", format!("http://{}", place.address()))]),
+    settings: |place| {
+        Ok(vec![
+            ("SECRETS_TEST_SECRETS_MANAGER_URL", format!("http://{}", place.address())),
+            // moto brings AWS's own SDK for Python with it.
+            ("SECRETS_TEST_BOTO3_PYTHON", place.program.display().to_string()),
+        ])
+    },
 };

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use secrets_backend::{ContentId, NewSecret, SecretPath, Stamp, StampKind};
 use secrets_backend_aws::{AwsBackend, AwsConfig, Credentials, Keys};
-use secrets_testkit::{Body, Request, relay, secrets_manager, skip};
+use secrets_testkit::{Body, Request, secrets_manager, skip};
 use serde_json::Value;
 
 /// Answers from the function with a loud skip where there is no such server.
@@ -72,10 +72,10 @@ pub(crate) fn native(url: &str, action: &str, body: &Value) -> Value {
         ("content-type", "application/x-amz-json-1.1"),
         ("authorization", AUTHORIZATION),
     ];
-    let answer = relay(url, &Request::new("POST", "/", &headers, body.to_string()));
-    let Body::Text(text) = &answer.body else { panic!("{action}: {answer:?}") };
-    assert_eq!(answer.status, 200, "{action}: {text}");
-    serde_json::from_str(text).unwrap()
+    let answer = Request::new("POST", "/", &headers, body.to_string()).forward(url).unwrap();
+    let Body::Bytes(bytes) = &answer.body else { panic!("{action}: {answer:?}") };
+    assert_eq!(answer.status, 200, "{action}: {}", String::from_utf8_lossy(bytes));
+    serde_json::from_slice(bytes).unwrap()
 }
 
 /// The service knows by it which service and region are meant.

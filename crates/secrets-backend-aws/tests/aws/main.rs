@@ -6,7 +6,9 @@
 )]
 
 mod admin;
+mod boto3;
 mod conformance;
+mod cost;
 mod errors;
 mod replicas;
 mod writes;

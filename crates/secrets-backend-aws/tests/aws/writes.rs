@@ -8,7 +8,7 @@ use base64::engine::general_purpose::STANDARD;
 use secrets_backend::{
     ErrorKind, Metadata, NewSecret, PutMode, SecretBackend, SecretPath, StampKind, VersionId, read_back,
 };
-use secrets_testkit::{Answer, Body, Responder, relay};
+use secrets_testkit::{Answer, Body, Responder};
 use serde_json::{Value, json};
 
 use crate::admin::{backend, config, fresh, native, sealed, service_or_skip};
@@ -94,7 +94,7 @@ async fn a_rewrap_waits_until_the_secret_has_rested() {
     let responder = Responder::start().unwrap();
     responder.on("POST", "/", move |request| {
         if !request.header("x-amz-target").is_some_and(|target| target.ends_with("DescribeSecret")) {
-            return relay(&url, request);
+            return request.forward(&url).unwrap();
         }
         let mut described = native(&url, "DescribeSecret", &request.json());
         described["LastChangedDate"] = json!(1_700_000_000);
@@ -119,7 +119,7 @@ fn losing(url: &str, action: &'static str) -> (Responder, Arc<AtomicUsize>) {
     let (url, met) = (url.to_owned(), Arc::new(AtomicUsize::new(0)));
     let counted = Arc::clone(&met);
     responder.on("POST", "/", move |request| {
-        let answer = relay(&url, request);
+        let answer = request.forward(&url).unwrap();
         let is_meant = request.header("x-amz-target").is_some_and(|target| target.ends_with(action));
         if is_meant && counted.fetch_add(1, Ordering::SeqCst) == 0 {
             return Answer::new(200, Body::Truncated { declared: 500, sent: Vec::new() });

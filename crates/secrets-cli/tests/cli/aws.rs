@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-use secrets_testkit::{Request, Responder, relay, secrets_manager};
+use secrets_testkit::{Request, Responder, secrets_manager};
 use serde_json::{Value, json};
 
 use crate::support::{Done, Scratch, feed, skip};
@@ -51,7 +51,7 @@ impl Remote {
             ("authorization", scope),
         ];
         let request = Request::new("POST", "/", &headers, body.to_string());
-        let answer = relay(&self.url, &request);
+        let answer = request.forward(&self.url).unwrap();
         assert_eq!(answer.status, 200, "{action}: {answer:?}");
     }
 
@@ -243,7 +243,7 @@ fn each_command_makes_the_calls_that_the_guide_lists() {
     let Some(remote) = Remote::new("region = \"us-east-1\"") else { return };
     let responder = Responder::start().unwrap();
     let url = remote.url.clone();
-    responder.on("POST", "/", move |request| relay(&url, request));
+    responder.on("POST", "/", move |request| request.forward(&url).unwrap());
     remote.use_endpoint(&responder.url());
     let many: String = (0..60).map(|n| format!("K{n}=v\n")).collect();
     std::fs::write(remote.scratch.work().join("many.env"), many).unwrap();

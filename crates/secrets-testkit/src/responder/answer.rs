@@ -17,7 +17,7 @@ pub struct Request {
 }
 
 impl Request {
-    /// A request of a test's own, to [`relay`](crate::relay).
+    /// A request of a test's own, to be sent by [`forward`](Self::forward).
     #[must_use]
     pub fn new(method: &str, path: &str, headers: &[(&str, &str)], body: impl Into<Vec<u8>>) -> Self {
         let owned = |&(name, value): &(&str, &str)| (name.to_owned(), value.to_owned());

@@ -46,6 +46,27 @@ fn an_answer_may_depend_on_the_request() {
 }
 
 #[test]
+fn a_forwarded_request_is_asked_and_answered_as_it_is() {
+    let (upstream, front) = (Responder::start().unwrap(), Responder::start().unwrap());
+    upstream.always("LIST", "/", Answer::new(418, Body::Bytes(vec![0, 0xff])).with_header("x-kind", "a: b"));
+    let url = upstream.url();
+    front.on("LIST", "/", move |request| request.forward(&url).unwrap());
+    let mut client = Client::connect(front.addr()).unwrap();
+    for _ in 0..2 {
+        client.send("LIST", "/keys?after=3", b"[1]").unwrap();
+        let answer = client.receive().unwrap();
+        assert_eq!((answer.status, &*answer.body), (418, &[0, 0xff][..]));
+        assert!(answer.head.contains("x-kind: a: b\r\n"), "{}", answer.head);
+    }
+    let asked = &upstream.requests()[1];
+    assert_eq!(
+        (asked.path.as_str(), &*asked.body, asked.header("x-token")),
+        ("/keys?after=3", &b"[1]"[..], Some("t-1"))
+    );
+    assert_eq!(front.requests().len(), 2);
+}
+
+#[test]
 fn bytes_come_as_they_are() {
     let bytes: Vec<u8> = (0..=255).collect();
     let (_responder, mut client) = answering(Body::Bytes(bytes.clone()));
