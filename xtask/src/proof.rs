@@ -3,7 +3,8 @@
 //! A proof is a function of the share to run: all of it by hand, a tenth in `cargo xtask ci`.
 //! Its figure is a line to copy into `docs/assurance.md`.
 
-use std::path::PathBuf;
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use anyhow::{Result, bail};
@@ -16,10 +17,12 @@ mod a_million;
 mod cold_get;
 mod concurrent_writers;
 mod kills;
+mod programs;
 mod random;
 mod scaled;
 mod secrets;
 
+use programs::Programs;
 use scaled::Scaled;
 
 /// Which proof to run.
@@ -53,9 +56,10 @@ impl Share {
 
 /// What a proof runs on.
 #[derive(Debug)]
-pub(crate) struct Bench {
+pub(crate) struct Bench<'a> {
     /// The release build of `secrets`
-    pub(crate) binary: PathBuf,
+    pub(crate) binary: &'a Path,
+    pub(crate) programs: &'a Programs,
     /// An empty directory of its own
     pub(crate) directory: PathBuf,
     pub(crate) share: Share,
@@ -71,9 +75,22 @@ struct Proof {
 #[derive(Debug)]
 enum Work {
     /// The real binary, driven from here
-    Binary(fn(&Bench) -> Result<String>),
+    Binary(fn(&Bench<'_>) -> Result<String>),
+    /// The same beside examples of these packages
+    Examples(&'static [&'static str], fn(&Bench<'_>) -> Result<String>),
     /// Tests of the crates, with more rounds than every day
     Tests(&'static [Scaled]),
+}
+
+impl Proof {
+    /// Whose tests and examples it needs.
+    fn packages(&self) -> Vec<&'static str> {
+        match self.work {
+            Work::Binary(_) => Vec::new(),
+            Work::Examples(packages, _) => packages.to_vec(),
+            Work::Tests(tests) => tests.iter().map(|test| test.package).collect(),
+        }
+    }
 }
 
 const PROOFS: &[Proof] = &[
@@ -149,7 +166,7 @@ const PROOFS: &[Proof] = &[
     Proof {
         name: "cold-get",
         about: "`secrets get` from AWS behind 50 ms as a whole process: at most 1.3 times a bare SDK program",
-        work: Work::Binary(cold_get::run),
+        work: Work::Examples(cold_get::PACKAGES, cold_get::run),
     },
     Proof {
         name: "old-states",
@@ -181,7 +198,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     match &arguments.name {
         None => all(&shell, Share::Whole)?.close(false),
         Some(name) => match PROOFS.iter().find(|proof| proof.name == name) {
-            Some(proof) => one(&build(&shell)?, proof, Share::Whole).close(false),
+            Some(proof) => some(&shell, std::slice::from_ref(proof), Share::Whole)?.close(false),
             None => bail!("no proof {name}; `cargo xtask proof --list` says what there is"),
         },
     }
@@ -192,21 +209,33 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
 /// # Errors
 /// When the binary cannot be built.
 pub(crate) fn all(shell: &Shell, share: Share) -> Result<Tally> {
-    let binary = build(shell)?;
+    some(shell, PROOFS, share)
+}
+
+fn some(shell: &Shell, proofs: &[Proof], share: Share) -> Result<Tally> {
+    let packages: BTreeSet<&str> = proofs.iter().flat_map(Proof::packages).collect();
+    let programs = Programs::build(shell, &packages)?;
+    // Its tests come with the binary, whose dependencies have the features of the tests as well: building it without
+    // them would build most of them once more.
+    if !packages.contains(CLI) {
+        cmd!(shell, "cargo build --quiet --release --package {CLI} --all-features").run()?;
+    }
+    let binary = repository::target_dir().join("release/secrets");
     let mut tally = Tally::default();
-    for proof in PROOFS {
-        tally += one(&binary, proof, share);
+    for proof in proofs {
+        tally += one(&binary, &programs, proof, share);
     }
     Ok(tally)
 }
 
-fn one(binary: &std::path::Path, proof: &Proof, share: Share) -> Tally {
+fn one(binary: &Path, programs: &Programs, proof: &Proof, share: Share) -> Tally {
     let directory = repository::target_dir().join("proof").join(proof.name);
-    let bench = Bench { binary: binary.to_path_buf(), directory, share };
+    let bench = Bench { binary, programs, directory, share };
     let started = Instant::now();
-    let outcome = empty(&bench.directory).and_then(|()| match proof.work {
+    let outcome = empty(&bench.directory).and_then(|()| match &proof.work {
         Work::Binary(run) => run(&bench),
-        Work::Tests(tests) => scaled::run(tests, share),
+        Work::Examples(_, run) => run(&bench),
+        Work::Tests(tests) => scaled::run(tests, programs, share),
     });
     match outcome {
         Ok(figure) => {
@@ -227,11 +256,8 @@ fn empty(directory: &std::path::Path) -> Result<()> {
     Ok(std::fs::create_dir_all(directory)?)
 }
 
-/// Builds the binary as it is installed.
-fn build(shell: &Shell) -> Result<PathBuf> {
-    cmd!(shell, "cargo build --quiet --release --package secrets-cli --all-features").run()?;
-    Ok(repository::target_dir().join("release/secrets"))
-}
+/// The package of the binary.
+const CLI: &str = "secrets-cli";
 
 #[cfg(test)]
 mod tests {

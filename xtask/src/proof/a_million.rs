@@ -18,13 +18,13 @@ const KILLS: u32 = 200;
 const MEMORY: u64 = 50 * 1024;
 
 /// Fills a safe, kills commands in it, and measures the command after each.
-pub(crate) fn run(bench: &Bench) -> Result<String> {
+pub(crate) fn run(bench: &Bench<'_>) -> Result<String> {
     let scratch = Scratch::new(&bench.directory)?;
-    let small = Safe::init(&bench.binary, &scratch.0.join("small"))?;
+    let small = Safe::init(bench.binary, &scratch.0.join("small"))?;
     small.succeed(&["set", "usual"], b"as ever")?;
     let usual = Cost::of(&small, &["get", "usual"])?;
 
-    let safe = Safe::init(&bench.binary, &scratch.0.join("large"))?;
+    let safe = Safe::init(bench.binary, &scratch.0.join("large"))?;
     let secrets = bench.share.of(SECRETS);
     fill(&safe, secrets)?;
     safe.succeed(&["set", "usual"], b"as ever")?;

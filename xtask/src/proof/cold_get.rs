@@ -6,7 +6,6 @@ use std::process::{Child, ChildStdin, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
-use xshell::{Shell, cmd};
 
 use super::secrets::Safe;
 use super::{Bench, Share};
@@ -14,7 +13,10 @@ use crate::repository;
 use crate::servers::Session;
 use crate::tally::Tally;
 
-const PACKAGE: &str = "secrets-backend-aws";
+/// Whose examples it runs: one makes the call alone, one makes the latency.
+pub(super) const PACKAGES: &[&str] = &[AWS, TESTKIT];
+const AWS: &str = "secrets-backend-aws";
+const TESTKIT: &str = "secrets-testkit";
 const LATENCY: &str = "50";
 /// Runs of each, in turns.
 const ROUNDS: u32 = 50;
@@ -30,21 +32,21 @@ const ENVIRONMENT: [(&str, &str); 4] = [
 ];
 
 /// Starts the server, takes the times, and stops it.
-pub(crate) fn run(bench: &Bench) -> Result<String> {
+pub(crate) fn run(bench: &Bench<'_>) -> Result<String> {
     let shell = repository::shell()?;
     repository::isolate(&shell)?;
-    let servers = Session::start(&shell, Some(PACKAGE))?;
-    let outcome = measure(&shell, bench, &servers.settings());
+    let servers = Session::start(&shell, Some(AWS))?;
+    let outcome = measure(bench, &servers.settings());
     let ran = if outcome.is_ok() { Tally::PASS } else { Tally::FAIL };
     ensure!(servers.end(ran).failed == 0 || outcome.is_err(), "a server did not start");
     outcome
 }
 
-fn measure(shell: &Shell, bench: &Bench, settings: &[(String, String)]) -> Result<String> {
+fn measure(bench: &Bench<'_>, settings: &[(String, String)]) -> Result<String> {
     let url = settings.iter().find(|(name, _)| name == "SECRETS_TEST_SECRETS_MANAGER_URL");
     let (_, url) = url.context("the server that stands for AWS was not started")?;
-    let latency = example(shell, "secrets-testkit", "latency")?;
-    let bare = example(shell, PACKAGE, "bare_get")?;
+    let latency = bench.programs.example(TESTKIT, "latency")?;
+    let bare = bench.programs.example(AWS, "bare_get")?;
     let far = Far::start(&latency, url)?;
     let commands = Commands::prepare(bench, bare, &far)?;
     let (mut ours, mut bare) = (Vec::new(), Vec::new());
@@ -63,11 +65,6 @@ fn measure(shell: &Shell, bench: &Bench, settings: &[(String, String)]) -> Resul
         bare.as_millis(),
         bench.share.of(ROUNDS),
     ))
-}
-
-fn example(shell: &Shell, package: &str, name: &str) -> Result<PathBuf> {
-    cmd!(shell, "cargo build --quiet --release --package {package} --all-features --example {name}").run()?;
-    Ok(repository::target_dir().join("release/examples").join(name))
 }
 
 /// The server behind the latency.
@@ -108,14 +105,14 @@ struct Commands {
 }
 
 impl Commands {
-    fn prepare(bench: &Bench, bare: PathBuf, far: &Far) -> Result<Self> {
+    fn prepare(bench: &Bench<'_>, bare: PathBuf, far: &Far) -> Result<Self> {
         let (url, prefix) = (&far.url, format!("cold-{}/", std::process::id()));
         let config = format!(
             "[backends.cloud]\ntype = \"aws\"\nendpoint_url = \"{url}\"\nprefix = \"{prefix}\"\n\
              region = \"us-east-1\"\n[environments.default]\nprimary = \"cloud\"\n"
         );
         let home = bench.directory.join("home");
-        let safe = Safe::with_environment(&bench.binary, &home, &config, &ENVIRONMENT)?;
+        let safe = Safe::with_environment(bench.binary, &home, &config, &ENVIRONMENT)?;
         safe.succeed(&["set", SECRET], b"hunter2")?;
         ensure!(safe.succeed(&["get", SECRET], b"")? == b"hunter2", "another value was read");
         Ok(Self { safe, bare, url: url.clone(), name: format!("{prefix}{SECRET}") })

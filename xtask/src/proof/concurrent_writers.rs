@@ -17,8 +17,8 @@ const WRITES: u32 = 125;
 const SHARED: &str = "shared/counter";
 
 /// Writes, then counts what is there: every acknowledged write is one version, and the audit log verifies.
-pub(crate) fn run(bench: &Bench) -> Result<String> {
-    let safe = Safe::init(&bench.binary, &bench.directory.join("safe"))?;
+pub(crate) fn run(bench: &Bench<'_>) -> Result<String> {
+    let safe = Safe::init(bench.binary, &bench.directory.join("safe"))?;
     let writes = bench.share.of(WRITES);
     let started = Instant::now();
     let outcomes: Vec<Result<()>> = thread::scope(|scope| {

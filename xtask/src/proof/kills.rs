@@ -24,11 +24,11 @@ const ROUNDS: u32 = 1_000;
 const FULL_CHECK: u32 = 250;
 
 /// Runs the rounds on each engine.
-pub(crate) fn run(bench: &Bench) -> Result<String> {
+pub(crate) fn run(bench: &Bench<'_>) -> Result<String> {
     let mut figures = Vec::new();
     for engine in ["redb", "sled"] {
         let home = bench.directory.join(engine);
-        let safe = Safe::configured(&bench.binary, &home, &format!("engine = \"{engine}\"\n"))?;
+        let safe = Safe::configured(bench.binary, &home, &format!("engine = \"{engine}\"\n"))?;
         let mut rounds = Rounds { safe, model: Model::new(), random: Random::new(4), killed: 0, again: 0 };
         let figure = rounds.run(bench.share.of(ROUNDS)).with_context(|| format!("with {engine}"))?;
         figures.push(format!("{engine}: {figure}"));

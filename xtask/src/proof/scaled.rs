@@ -4,6 +4,7 @@ use anyhow::{Result, ensure};
 use xshell::{Shell, cmd};
 
 use super::Share;
+use super::programs::{Program, Programs};
 use crate::servers::Session;
 use crate::tally::{Reader, Tally};
 use crate::{repository, vectors};
@@ -19,34 +20,41 @@ pub(crate) struct Scaled {
 }
 
 /// Runs each with its share of rounds, optimised, and joins what they say: lines that begin with `FIGURE: `.
-pub(crate) fn run(tests: &[Scaled], share: Share) -> Result<String> {
+pub(crate) fn run(tests: &[Scaled], programs: &Programs, share: Share) -> Result<String> {
     let shell = repository::shell()?;
     repository::isolate(&shell)?;
     vectors::prepare(&shell);
     // The tests of one proof need servers or they do not.
     let servers = Session::start(&shell, tests.first().map(|test| test.package))?;
-    let outcome = run_with(&shell, tests, share, &servers.settings());
+    let outcome = run_with(&shell, tests, programs, share, &servers.settings());
     let ran = if outcome.is_ok() { Tally::PASS } else { Tally::FAIL };
     ensure!(servers.end(ran).failed == 0 || outcome.is_err(), "a server did not start");
     outcome
 }
 
-fn run_with(shell: &Shell, tests: &[Scaled], share: Share, settings: &[(String, String)]) -> Result<String> {
+fn run_with(
+    shell: &Shell,
+    tests: &[Scaled],
+    programs: &Programs,
+    share: Share,
+    settings: &[(String, String)],
+) -> Result<String> {
     let (mut passed, mut figures) = (0, Vec::new());
     for Scaled { package, filter, rounds } in tests {
         let rounds = share.of(*rounds).to_string();
-        let mut command = cmd!(
-            shell,
-            "cargo test --quiet --release --package {package} --all-features --tests -- {filter} --nocapture"
-        );
-        for variable in repository::personal_variables() {
-            command = command.env_remove(variable);
+        let mut said = String::new();
+        for Program { path, directory, .. } in programs.tests(package) {
+            let _inside = shell.push_dir(directory);
+            let mut command = cmd!(shell, "{path} {filter} --nocapture").env("CARGO_MANIFEST_DIR", directory);
+            for variable in repository::personal_variables() {
+                command = command.env_remove(variable);
+            }
+            command = command.envs(settings.iter().cloned());
+            let output = command.env("SECRETS_TEST_ROUNDS", &rounds).quiet().ignore_status().output()?;
+            said += &String::from_utf8_lossy(&output.stdout);
+            let errors = String::from_utf8_lossy(&output.stderr);
+            ensure!(output.status.success(), "{package} {filter} failed:\n{said}\n{errors}");
         }
-        command = command.envs(settings.iter().cloned());
-        let output = command.env("SECRETS_TEST_ROUNDS", rounds).quiet().ignore_status().output()?;
-        let said = String::from_utf8_lossy(&output.stdout);
-        let errors = String::from_utf8_lossy(&output.stderr);
-        ensure!(output.status.success(), "{package} {filter} failed:\n{said}\n{errors}");
         let ran = count(&said);
         ensure!(ran > 0, "{package} has no test {filter}");
         passed += ran;
