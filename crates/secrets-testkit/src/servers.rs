@@ -165,7 +165,7 @@ pub struct Sts {
     pub access_key: String,
     /// What the user signs with
     pub secret_key: String,
-    /// The user, as STS names it
+    /// The user, as STS names it, who may make other users
     pub arn: &'static str,
 }
 

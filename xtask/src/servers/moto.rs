@@ -1,4 +1,5 @@
-//! moto, which stands for AWS STS behind Vault's AWS login: with one user, whose signatures it checks.
+//! moto, which stands for AWS STS behind Vault's AWS login: with one user, whose signatures and policy it checks, and
+//! who may make other users.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -38,7 +39,7 @@ const SET_UP: [&str; 3] = [
     "Action=CreateUser&UserName=tester",
     "Action=PutUserPolicy&UserName=tester&PolicyName=ask&PolicyDocument=\
      %7B%22Version%22%3A%222012-10-17%22%2C%22Statement%22%3A%5B%7B%22Effect%22%3A%22Allow%22%2C\
-     %22Action%22%3A%22sts%3A%2A%22%2C%22Resource%22%3A%22%2A%22%7D%5D%7D",
+     %22Action%22%3A%5B%22sts%3A%2A%22%2C%22iam%3A%2A%22%5D%2C%22Resource%22%3A%22%2A%22%7D%5D%7D",
     "Action=CreateAccessKey&UserName=tester",
 ];
 

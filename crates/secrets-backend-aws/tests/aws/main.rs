@@ -10,5 +10,6 @@ mod boto3;
 mod conformance;
 mod cost;
 mod errors;
+mod least;
 mod replicas;
 mod writes;

@@ -1,6 +1,6 @@
 """boto3, driven by a test: a request in JSON on standard input, its answers in JSON on standard output.
 
-{"url": …, "calls": [[METHOD, PARAMETERS], …]} becomes {"answers": [ANSWER, …], "seconds": …}.
+{"url": …, "service": …, "keys": [ID, SECRET], "calls": [[METHOD, PARAMETERS], …]} becomes {"answers": [ANSWER, …], "seconds": …}.
 Bytes are {"base64": …} both ways, times are seconds since 1970; a refusal is {"refused": CODE}.
 """
 
@@ -15,14 +15,14 @@ import botocore.config
 import botocore.exceptions
 
 
-def client(url):
+def client(url, service, keys):
     """What a program gets that sets nothing but the endpoint and the keys; a failure is not hidden by a retry."""
     return boto3.client(
-        "secretsmanager",
+        service,
         endpoint_url=url,
         region_name="us-east-1",
-        aws_access_key_id="AKIAEXAMPLE",
-        aws_secret_access_key="5ecret-of-the-key",
+        aws_access_key_id=keys[0],
+        aws_secret_access_key=keys[1],
         config=botocore.config.Config(retries={"total_max_attempts": 1}),
     )
 
@@ -51,7 +51,7 @@ def answer(service, method, parameters):
 
 
 request = json.load(sys.stdin)
-service = client(request["url"])
+service = client(request["url"], request["service"], request["keys"])
 started = time.monotonic()
 answers = [answer(service, method, parameters) for method, parameters in request["calls"]]
 seconds = time.monotonic() - started

@@ -12,16 +12,23 @@ use serde_json::{Value, json};
 pub(crate) struct Boto3 {
     python: PathBuf,
     url: String,
+    service: &'static str,
+    keys: [String; 2],
 }
 
 impl Boto3 {
-    /// None, after a loud skip, where it is not installed.
+    /// A client of Secrets Manager; none, after a loud skip, where it is not installed.
     pub(crate) fn at(url: &str) -> Option<Self> {
+        Self::of("secretsmanager", url, ["AKIAEXAMPLE", "5ecret-of-the-key"])
+    }
+
+    /// The same of another service, with these keys.
+    pub(crate) fn of(service: &'static str, url: &str, keys: [&str; 2]) -> Option<Self> {
         let python = secrets_testkit::boto3();
         if python.is_none() {
             skip("there is no Python with boto3");
         }
-        Some(Self { python: python?, url: url.to_owned() })
+        Some(Self { python: python?, url: url.to_owned(), service, keys: keys.map(str::to_owned) })
     }
 
     /// Calls methods one after the other with one client; their answers, and how long the calls took together.
@@ -34,7 +41,7 @@ impl Boto3 {
             .stdout(Stdio::piped())
             .spawn()
             .unwrap();
-        let request = json!({"url": self.url, "calls": calls});
+        let request = json!({"url": self.url, "service": self.service, "keys": self.keys, "calls": calls});
         child.stdin.take().unwrap().write_all(request.to_string().as_bytes()).unwrap();
         let output = child.wait_with_output().unwrap();
         assert!(output.status.success(), "boto3 failed");
@@ -44,7 +51,7 @@ impl Boto3 {
     }
 
     /// The same of calls that must succeed.
-    pub(super) fn done(&self, calls: &[(&str, Value)]) -> Vec<Value> {
+    pub(crate) fn done(&self, calls: &[(&str, Value)]) -> Vec<Value> {
         let (answers, _) = self.calls(calls);
         for ((method, _), answer) in calls.iter().zip(&answers) {
             assert_eq!(answer["refused"], Value::Null, "{method}");
