@@ -14,6 +14,7 @@ use futures_util::StreamExt;
 use secrets_backend::{NewSecret, PutMode, SecretBackend, SecretPath, StampKind};
 use secrets_testkit::{Answer, Fault, FaultProxy, Request, Responder};
 use serde_json::{Value, json};
+use tokio::sync::Mutex;
 
 use crate::admin::{backend, config, fresh, sealed, service_or_skip};
 use crate::boto3::Boto3;
@@ -23,6 +24,8 @@ const LATENCY: Duration = Duration::from_millis(50);
 const BATCH: usize = 20;
 /// Of each side, in turns.
 const ROUNDS: usize = 5;
+/// One test measures at a time.
+static ALONE: Mutex<()> = Mutex::const_new(());
 
 /// Sealed secrets, and what they hold.
 struct Secrets {
@@ -78,6 +81,7 @@ impl Far {
 
 #[tokio::test]
 async fn many_secrets_are_read_twenty_a_request() {
+    let _alone = ALONE.lock().await;
     let secrets = Arc::new(Secrets::new());
     let known = Arc::clone(&secrets);
     compare("answered at once", &secrets, &Far::new(move |request| at_once(&known, request))).await;
@@ -86,6 +90,7 @@ async fn many_secrets_are_read_twenty_a_request() {
 #[tokio::test]
 async fn many_secrets_are_read_twenty_a_request_of_moto() {
     let url = service_or_skip!();
+    let _alone = ALONE.lock().await;
     let secrets = Secrets::new();
     let near = backend(config(&url));
     for (number, path) in secrets.paths.iter().enumerate() {
