@@ -85,6 +85,11 @@ impl Failure {
         self.code == Some(code)
     }
 
+    /// The service took the call for one with credentials that were good once.
+    pub(crate) fn is_of_expired_credentials(&self) -> bool {
+        self.code.is_some_and(Code::is_of_expired_credentials)
+    }
+
     /// The error of an operation.
     pub(crate) fn of(self, operation: Operation, backend: &str, path: Option<&SecretPath>) -> Error {
         let mut error = Error::new(self.kind, operation, backend.to_owned());

@@ -16,6 +16,7 @@ mod recent;
 mod remove;
 mod text;
 mod token;
+mod trust;
 mod value;
 mod wire;
 mod write;

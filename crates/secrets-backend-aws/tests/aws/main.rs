@@ -7,5 +7,7 @@
 
 mod admin;
 mod conformance;
+mod credentials;
 mod errors;
+mod faults;
 mod writes;
