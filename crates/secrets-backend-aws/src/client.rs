@@ -23,8 +23,11 @@ use crate::wire::{self, Peer};
 
 /// Makes the client. It asks nobody but, where nothing else says it, the instance for the region.
 pub(crate) async fn make(config: &AwsConfig) -> Result<Client, Failure> {
-    let of_the_environment = config.credentials.are_of_the_environment();
-    let found = if of_the_environment { found(config).await? } else { given(config) };
+    let found = if config.credentials.are_of_the_environment() {
+        of_the_environment(config).await?
+    } else {
+        given(config)
+    };
     let region = region(&found)?;
     let trust = trust(config, &found)?;
     let asks = wire::client(Peer::Source, trust.clone())?;
@@ -38,13 +41,19 @@ pub(crate) async fn make(config: &AwsConfig) -> Result<Client, Failure> {
         .with_timeout_config(timeouts(config));
     let sts = at(&shared, config.sts_endpoint_url.as_deref());
     let credentials = config.credentials.provider(&sources, &sts).await;
-    let service = at(&shared, config.endpoint_url.as_deref()).into_builder();
-    let service = service.http_client(wire::client(Peer::Service, trust)?).credentials_provider(credentials);
+    // The client itself looks for `secrets-manager` in a profile, which is not what AWS documents.
+    let of_the_service = || setting(&shared, "AWS_ENDPOINT_URL", "endpoint_url");
+    let endpoint = config.endpoint_url.clone().or_else(of_the_service);
+    let service = at(&shared, endpoint.as_deref())
+        .into_builder()
+        .http_client(wire::client(Peer::Service, trust)?)
+        .timeout_config(timeouts(config).to_builder().operation_timeout(config.timeout).build())
+        .credentials_provider(credentials);
     Ok(Client::new(&service.build()))
 }
 
 /// What the variables and files of AWS's own tools say, except where the configuration says it.
-async fn found(config: &AwsConfig) -> Result<SdkConfig, Failure> {
+async fn of_the_environment(config: &AwsConfig) -> Result<SdkConfig, Failure> {
     let mut loader = aws_config::defaults(version())
         .http_client(wire::client(Peer::Source, TrustStore::default())?)
         .timeout_config(timeouts(config))
@@ -115,28 +124,25 @@ fn trust(config: &AwsConfig, found: &SdkConfig) -> Result<TrustStore, Failure> {
     if let Some(path) = &config.ca_file {
         return trust::only(path).ok_or_else(|| Failure::invalid(format!("ca_file: {}", trust::PROBLEM)));
     }
-    let key = ServiceConfigKey::builder()
-        .service_id("Secrets Manager")
-        .env("AWS_CA_BUNDLE")
-        .profile("ca_bundle")
-        .build()
-        .map_err(|_| Failure::invalid("AWS_CA_BUNDLE: cannot be looked for"))?;
-    let bundle = found.service_config().and_then(|environment| environment.load_config(key));
-    match bundle.filter(|path| !path.is_empty()) {
+    match setting(found, "AWS_CA_BUNDLE", "ca_bundle") {
         Some(path) => trust::only(Path::new(&path))
             .ok_or_else(|| Failure::invalid(format!("AWS_CA_BUNDLE, or ca_bundle: {}", trust::PROBLEM))),
         None => Ok(TrustStore::default()),
     }
 }
 
+/// What the environment, or else the profile, says for this service or for all; none where nothing of them counts.
+fn setting(found: &SdkConfig, variable: &str, in_profile: &str) -> Option<String> {
+    let key = ServiceConfigKey::builder().service_id("secrets_manager").env(variable).profile(in_profile);
+    let value = found.service_config()?.load_config(key.build().ok()?)?;
+    Some(value).filter(|value| !value.is_empty())
+}
+
 fn version() -> BehaviorVersion {
     BehaviorVersion::v2026_01_12()
 }
 
+/// Those of single answers. A source of credentials is asked within a call of the service, and ends with its time.
 fn timeouts(config: &AwsConfig) -> TimeoutConfig {
-    TimeoutConfig::builder()
-        .connect_timeout(config.connect_timeout)
-        .read_timeout(config.timeout)
-        .operation_timeout(config.timeout)
-        .build()
+    TimeoutConfig::builder().connect_timeout(config.connect_timeout).read_timeout(config.timeout).build()
 }

@@ -149,7 +149,11 @@ const NONE: &str =
 
 /// What a failed search for credentials means; none where the failure is of another kind.
 pub(crate) fn failure(error: &(dyn StdError + 'static)) -> Option<Failure> {
-    let found = find::<CredentialsError>(error)?;
+    let mut found = find::<CredentialsError>(error)?;
+    // Of chained roles the innermost failed: to the one around it, that is a call that could not be made.
+    while let Some(inner) = found.source().and_then(find) {
+        found = inner;
+    }
     let kind = match found {
         CredentialsError::ProviderTimedOut(_) => ErrorKind::TimedOut,
         CredentialsError::InvalidConfiguration(_) => ErrorKind::InvalidInput,

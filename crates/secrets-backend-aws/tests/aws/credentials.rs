@@ -126,6 +126,11 @@ async fn a_role_that_is_refused_is_no_login_and_nothing_is_asked_with_it() {
     let error = ensure(assumed(&cloud).check().await, ErrorKind::Unauthenticated, "denied");
     assert!(error.detail().unwrap().contains("refused"), "{error}");
     assert_eq!(cloud.calls(), ["AssumeRole by AKIAGIVEN"]);
+    let first = role("first", Credentials::Keys(keys()));
+    let second = role("second", Credentials::Role(Box::new(first)));
+    let chained = backend(by(second, &cloud.responder().url()));
+    ensure(chained.check().await, ErrorKind::Unauthenticated, "the first of two");
+    assert_eq!(cloud.calls().len(), 2);
 }
 
 #[tokio::test]
