@@ -1,13 +1,16 @@
 //! The calls of the service that are used, each with what its errors mean wherever it is used.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use aws_sdk_secretsmanager::Client;
+use aws_sdk_secretsmanager::config::http::HttpResponse;
+use aws_sdk_secretsmanager::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_secretsmanager::operation::describe_secret::DescribeSecretOutput;
 use aws_sdk_secretsmanager::primitives::DateTime;
 use aws_sdk_secretsmanager::types::Tag;
-use secrets_backend::{SecretBytes, SecretPath, Timestamp};
-use tokio::sync::OnceCell;
+use secrets_backend::{ErrorKind, SecretBytes, SecretPath, Timestamp};
+use tokio::sync::Mutex;
 
 use crate::client;
 use crate::codes::Code;
@@ -29,7 +32,8 @@ pub(crate) const UNDELETE: &str = "secrets-undelete";
 pub(crate) struct Api {
     pub(crate) config: AwsConfig,
     pub(crate) fresh: Fresh,
-    client: OnceCell<Client>,
+    /// Made by whoever needs it first; none again when its credentials have expired.
+    client: Mutex<Option<Arc<Client>>>,
 }
 
 /// A version with its value.
@@ -66,29 +70,67 @@ pub(crate) fn holder<'a>(stages: &'a HashMap<String, Vec<String>>, stage: &str) 
 
 impl Api {
     pub(crate) fn new(config: AwsConfig) -> Self {
-        Self { config, fresh: Fresh::default(), client: OnceCell::new() }
+        Self { config, fresh: Fresh::default(), client: Mutex::default() }
     }
 
-    /// The client, made by whoever needs it first.
-    pub(crate) async fn client(&self) -> Result<&Client, Failure> {
-        self.client.get_or_try_init(|| client::make(&self.config)).await
+    /// A call of the service, made once more with new credentials where those it was made with have expired.
+    ///
+    /// The service checks them before anything else, so such a call has changed nothing.
+    pub(crate) async fn call<T, E, F>(
+        &self,
+        effect: Effect,
+        send: impl Fn(&Client) -> F + Send,
+    ) -> Result<T, Failure>
+    where
+        E: ProvideErrorMetadata + std::error::Error + 'static,
+        F: Future<Output = Result<T, SdkError<E, HttpResponse>>> + Send,
+    {
+        let client = self.client().await?;
+        let failure = match send(&client).await {
+            Ok(reply) => return Ok(reply),
+            Err(error) => Failure::of_call(&error, effect),
+        };
+        if !failure.is_of_expired_credentials() || !self.config.credentials.can_be_renewed() {
+            return Err(failure);
+        }
+        self.forget(&client).await;
+        let client = self.client().await?;
+        send(&client).await.map_err(|error| Failure::of_call(&error, effect))
+    }
+
+    /// The client. Who waits for another to make it, waits no longer than for a call.
+    pub(crate) async fn client(&self) -> Result<Arc<Client>, Failure> {
+        let made = async {
+            let mut client = self.client.lock().await;
+            match &*client {
+                Some(client) => Ok(Arc::clone(client)),
+                None => Ok(Arc::clone(client.insert(Arc::new(client::make(&self.config).await?)))),
+            }
+        };
+        let late = |_| Failure::new(ErrorKind::TimedOut, "the region was not told in time");
+        tokio::time::timeout(self.config.timeout, made).await.map_err(late)?
+    }
+
+    /// The next call makes a client anew, and so asks the source of the credentials. Of many callers whose
+    /// credentials expire at once the first does that; the others find its client.
+    async fn forget(&self, expired: &Arc<Client>) {
+        self.client.lock().await.take_if(|client| Arc::ptr_eq(client, expired));
     }
 
     /// The current version of a secret, or the one of this id.
     ///
     /// A deleted secret is missing to a reader; the service says so with a code that has other meanings.
     pub(crate) async fn value(&self, path: &SecretPath, at: Option<&str>) -> Result<Found, Failure> {
-        let mut call = self.client().await?.get_secret_value().secret_id(path.as_str());
-        call = match at {
-            Some(id) => call.version_id(id),
-            None => call.version_stage(CURRENT),
-        };
-        let reply = match call.send().await {
-            Ok(reply) => reply,
-            Err(error) => {
-                let failure = Failure::of_call(&error, Effect::None);
-                return Err(self.deleted_is_missing(path, failure).await);
+        let get = |client: &Client| {
+            let call = client.get_secret_value().secret_id(path.as_str());
+            match at {
+                Some(id) => call.version_id(id).send(),
+                None => call.version_stage(CURRENT).send(),
             }
+        };
+        let reply = match self.call(Effect::None, get).await {
+            Ok(reply) => reply,
+            Err(failure) => return Err(self.deleted_is_missing(path, failure).await),
         };
         let found = found(reply.version_id, reply.secret_string, reply.secret_binary, reply.created_date)?;
         if at.is_some_and(|at| at != found.id) {
@@ -110,12 +152,11 @@ impl Api {
 
     /// What there is beside the values; none where there is no such secret.
     pub(crate) async fn describe(&self, path: &SecretPath) -> Result<Option<Described>, Failure> {
-        match self.client().await?.describe_secret().secret_id(path.as_str()).send().await {
+        let describe = |client: &Client| client.describe_secret().secret_id(path.as_str()).send();
+        match self.call(Effect::None, describe).await {
             Ok(reply) => Ok(Some(described(reply))),
-            Err(error) => match Failure::of_call(&error, Effect::None) {
-                failure if failure.is(Code::ResourceNotFound) => Ok(None),
-                failure => Err(failure),
-            },
+            Err(failure) if failure.is(Code::ResourceNotFound) => Ok(None),
+            Err(failure) => Err(failure),
         }
     }
 
@@ -128,11 +169,15 @@ impl Api {
         description: Option<String>,
         tags: Vec<Tag>,
     ) -> Result<(), Failure> {
-        let (text, binary) = value.parameters();
-        let call = self.client().await?.create_secret().name(path.as_str()).client_request_token(id);
-        let call = call.set_secret_string(text).set_secret_binary(binary).set_description(description);
-        let call = call.set_tags((!tags.is_empty()).then_some(tags));
-        done(call.set_kms_key_id(self.config.kms_key_id.clone()).send().await)
+        let tags = (!tags.is_empty()).then_some(tags);
+        let create = |client: &Client| {
+            let (text, binary) = value.parameters();
+            let call = client.create_secret().name(path.as_str()).client_request_token(id);
+            let call = call.set_secret_string(text).set_secret_binary(binary);
+            let call = call.set_description(description.clone()).set_tags(tags.clone());
+            call.set_kms_key_id(self.config.kms_key_id.clone()).send()
+        };
+        self.call(Effect::Write, create).await.map(drop)
     }
 
     /// Makes a version under this stage. The same version once more changes nothing.
@@ -143,10 +188,13 @@ impl Api {
         value: &Native,
         stage: &str,
     ) -> Result<(), Failure> {
-        let (text, binary) = value.parameters();
-        let call = self.client().await?.put_secret_value().secret_id(path.as_str());
-        let call = call.client_request_token(id).version_stages(stage);
-        done(call.set_secret_string(text).set_secret_binary(binary).send().await)
+        let put = |client: &Client| {
+            let (text, binary) = value.parameters();
+            let call = client.put_secret_value().secret_id(path.as_str());
+            let call = call.client_request_token(id).version_stages(stage);
+            call.set_secret_string(text).set_secret_binary(binary).send()
+        };
+        self.call(Effect::Write, put).await.map(drop)
     }
 
     /// Moves a stage to a version, from the one that must have it; from none where none has it.
@@ -157,48 +205,56 @@ impl Api {
         from: Option<&str>,
         to: &str,
     ) -> Result<(), Failure> {
-        let call = self.client().await?.update_secret_version_stage().secret_id(path.as_str());
-        let call = call.version_stage(stage).move_to_version_id(to);
-        done(call.set_remove_from_version_id(from.map(str::to_owned)).send().await)
+        let update = |client: &Client| {
+            let call = client.update_secret_version_stage().secret_id(path.as_str());
+            let call = call.version_stage(stage).move_to_version_id(to);
+            call.set_remove_from_version_id(from.map(str::to_owned)).send()
+        };
+        self.call(Effect::Write, update).await.map(drop)
     }
 
     /// Deletes a secret, recoverably for the time that is configured.
     pub(crate) async fn delete(&self, path: &SecretPath) -> Result<(), Failure> {
-        let call = self.client().await?.delete_secret().secret_id(path.as_str());
-        done(call.recovery_window_in_days(self.config.recovery_window_days.into()).send().await)
+        let delete = |client: &Client| {
+            let call = client.delete_secret().secret_id(path.as_str());
+            call.recovery_window_in_days(self.config.recovery_window_days.into()).send()
+        };
+        self.call(Effect::Write, delete).await.map(drop)
     }
 
     /// Removes a secret for good. The service does not say whether there was one.
     pub(crate) async fn remove(&self, path: &SecretPath) -> Result<(), Failure> {
-        let call = self.client().await?.delete_secret().secret_id(path.as_str());
-        done(call.force_delete_without_recovery(true).send().await)
+        let delete = |client: &Client| {
+            client.delete_secret().secret_id(path.as_str()).force_delete_without_recovery(true).send()
+        };
+        self.call(Effect::Write, delete).await.map(drop)
     }
 
     /// Brings a deleted secret back.
     pub(crate) async fn restore(&self, path: &SecretPath) -> Result<(), Failure> {
-        done(self.client().await?.restore_secret().secret_id(path.as_str()).send().await)
+        let restore = |client: &Client| client.restore_secret().secret_id(path.as_str()).send();
+        self.call(Effect::Write, restore).await.map(drop)
     }
 
     pub(crate) async fn tag(&self, path: &SecretPath, tags: Vec<Tag>) -> Result<(), Failure> {
-        done(self.client().await?.tag_resource().secret_id(path.as_str()).set_tags(Some(tags)).send().await)
+        let tag = |client: &Client| {
+            client.tag_resource().secret_id(path.as_str()).set_tags(Some(tags.clone())).send()
+        };
+        self.call(Effect::Write, tag).await.map(drop)
     }
 
     pub(crate) async fn untag(&self, path: &SecretPath, names: Vec<String>) -> Result<(), Failure> {
-        let call = self.client().await?.untag_resource().secret_id(path.as_str());
-        done(call.set_tag_keys(Some(names)).send().await)
+        let untag = |client: &Client| {
+            client.untag_resource().secret_id(path.as_str()).set_tag_keys(Some(names.clone())).send()
+        };
+        self.call(Effect::Write, untag).await.map(drop)
     }
 
     pub(crate) async fn describe_as(&self, path: &SecretPath, text: &str) -> Result<(), Failure> {
-        done(self.client().await?.update_secret().secret_id(path.as_str()).description(text).send().await)
+        let update =
+            |client: &Client| client.update_secret().secret_id(path.as_str()).description(text).send();
+        self.call(Effect::Write, update).await.map(drop)
     }
-}
-
-/// The outcome of a call that writes.
-pub(crate) fn done<T, E>(answer: Result<T, aws_sdk_secretsmanager::error::SdkError<E>>) -> Result<(), Failure>
-where
-    E: aws_sdk_secretsmanager::error::ProvideErrorMetadata + std::error::Error + 'static,
-{
-    answer.map(drop).map_err(|error| Failure::of_call(&error, Effect::Write))
 }
 
 /// A version as a reply has it. Without id or value it is none that a reader can do something with.

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::fmt;
 
+use aws_sdk_secretsmanager::Client;
 use futures_util::StreamExt;
 use futures_util::stream;
 use secrets_backend::{
@@ -149,11 +150,9 @@ impl SecretBackend for AwsBackend {
     }
 
     async fn check(&self) -> Result<()> {
-        let check = async {
-            let call = self.api.client().await?.list_secrets().max_results(1);
-            call.send().await.map(drop).map_err(|error| Failure::of_call(&error, Effect::None))
-        };
-        check.await.map_err(|failure: Failure| failure.of(Operation::Check, &self.name, None))
+        let list = |client: &Client| client.list_secrets().max_results(1).send();
+        let check = self.api.call(Effect::None, list).await;
+        check.map(drop).map_err(|failure| failure.of(Operation::Check, &self.name, None))
     }
 
     async fn get(&self, path: &SecretPath, at: Option<&VersionId>) -> Result<Secret> {

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use aws_sdk_secretsmanager::Client;
 use futures_util::StreamExt;
 use futures_util::stream;
 use secrets_backend::{ErrorKind, SecretPath};
@@ -55,10 +56,12 @@ impl Batches {
 async fn parts(api: &Api, paths: &[&SecretPath], answers: &mut Answers) -> Result<(), Failure> {
     let mut next = None;
     for _ in 0..MAX_PARTS {
-        let ids = paths.iter().map(ToString::to_string).collect();
-        let call = api.client().await?.batch_get_secret_value().set_secret_id_list(Some(ids));
-        let reply = call.set_next_token(next.clone()).send().await;
-        let reply = reply.map_err(|error| Failure::of_call(&error, Effect::None))?;
+        let get = |client: &Client| {
+            let ids = paths.iter().map(ToString::to_string).collect();
+            let call = client.batch_get_secret_value().set_secret_id_list(Some(ids));
+            call.set_next_token(next.clone()).send()
+        };
+        let reply = api.call(Effect::None, get).await?;
         for entry in reply.secret_values.unwrap_or_default() {
             let is_current = entry.version_stages().iter().any(|stage| stage == CURRENT);
             let Some(name) = entry.name.filter(|_| is_current) else { continue };

@@ -56,6 +56,8 @@ const UNAUTHENTICATED: [&str; 13] = [
     "RequestExpired",
     "AuthFailure",
 ];
+/// Those of them that other credentials of the same source may help against.
+const EXPIRED: [&str; 3] = ["ExpiredToken", "ExpiredTokenException", "RequestExpired"];
 const INVALID: [&str; 7] = [
     "ValidationException",
     "ValidationError",
@@ -113,6 +115,10 @@ impl Code {
         }
     }
 
+    pub(crate) fn is_of_expired_credentials(self) -> bool {
+        matches!(self, Self::Other(name, _) if EXPIRED.contains(&name))
+    }
+
     /// Its name. A code that is not in the tables is text from outside, and not shown.
     pub(crate) const fn name(self) -> Cow<'static, str> {
         Cow::Borrowed(match self {
@@ -155,6 +161,15 @@ mod tests {
                 assert_eq!((code.name().as_ref(), code.meaning()), (*name, Meaning::Kind(kind)));
             }
         }
+    }
+
+    #[test]
+    fn expired_credentials_are_told_from_others() {
+        let expired =
+            UNAUTHENTICATED.iter().filter(|name| Code::of(name).unwrap().is_of_expired_credentials());
+        assert_eq!(expired.count(), EXPIRED.len());
+        assert!(EXPIRED.iter().all(|name| UNAUTHENTICATED.contains(name)));
+        assert!(!Code::Unknown.is_of_expired_credentials());
     }
 
     #[test]

@@ -1,10 +1,15 @@
 //! What a backend is told when it is made: which service, and who asks.
 
+use std::borrow::Cow;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::credentials::Credentials;
+use crate::trust;
 
 /// Which service, and who asks.
+///
+/// What is not said here is said by the variables and files of AWS's own tools, where the credentials are theirs.
 ///
 /// ```
 /// use secrets_backend_aws::{AwsConfig, Credentials};
@@ -17,18 +22,20 @@ use crate::credentials::Credentials;
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct AwsConfig {
-    /// `eu-central-1`, say. Default: that of the environment or the profile, where the credentials are theirs.
+    /// `eu-central-1`, say. Keys that are given need one.
     pub region: Option<String>,
     /// Where credentials come from.
     pub credentials: Credentials,
     /// Another address of the service: of an interface endpoint, of a server for tests.
     pub endpoint_url: Option<String>,
-    /// Another address of STS, where roles are assumed.
+    /// Another address of STS, where [`Role`](crate::Role) is assumed.
     pub sts_endpoint_url: Option<String>,
-    /// Use the endpoints that are validated for FIPS 140.
-    pub use_fips: bool,
-    /// Use the endpoints that have IPv6 as well.
-    pub use_dual_stack: bool,
+    /// Whether to use the endpoints that are validated for FIPS 140. Default: no.
+    pub use_fips: Option<bool>,
+    /// Whether to use the endpoints that have IPv6 as well. Default: no.
+    pub use_dual_stack: Option<bool>,
+    /// Certificates (PEM) of the authorities to trust, instead of those of the system.
+    pub ca_file: Option<PathBuf>,
     /// The key that new secrets are encrypted with by the service. Default: the account's own.
     pub kms_key_id: Option<String>,
     /// How long a deleted secret can be brought back, 7 to 30 days. Default: 30.
@@ -50,7 +57,7 @@ pub struct AwsConfig {
 #[error("{setting}: {problem}")]
 pub struct InvalidConfig {
     setting: &'static str,
-    problem: &'static str,
+    problem: Cow<'static, str>,
 }
 
 impl InvalidConfig {
@@ -76,8 +83,9 @@ impl AwsConfig {
             credentials: Credentials::Default,
             endpoint_url: None,
             sts_endpoint_url: None,
-            use_fips: false,
-            use_dual_stack: false,
+            use_fips: None,
+            use_dual_stack: None,
+            ca_file: None,
             kms_key_id: None,
             recovery_window_days: 30,
             connect_timeout: Duration::from_secs(5),
@@ -93,7 +101,7 @@ impl AwsConfig {
     /// # Errors
     /// [`InvalidConfig`], which names the setting.
     pub fn check(&self) -> Result<(), InvalidConfig> {
-        let wrong = |setting, problem| Err(InvalidConfig { setting, problem });
+        let wrong = |setting, problem: &'static str| Err(InvalidConfig { setting, problem: problem.into() });
         match &self.region {
             Some(region) if !is_region(region) => return wrong("region", "a region reads like eu-central-1"),
             None if !self.credentials.are_of_the_environment() => {
@@ -110,6 +118,10 @@ impl AwsConfig {
         }
         if !self.credentials.roles_are_named() {
             return wrong("role_arn", "a role reads like arn:aws:iam::123456789012:role/reader");
+        }
+        if let Some(path) = self.ca_file.as_ref().filter(|path| trust::only(path).is_none()) {
+            let problem = format!("{} {}", path.display(), trust::PROBLEM).into();
+            return Err(InvalidConfig { setting: "ca_file", problem });
         }
         // API reference, `DeleteSecret`: RecoveryWindowInDays; `ListSecrets`: MaxResults.
         if !(7..=30).contains(&self.recovery_window_days) {
@@ -172,6 +184,7 @@ mod tests {
                 "{arn:?}"
             );
         }
+        assert_eq!(wrong(|config| config.ca_file = Some("/dev/null".into())), "ca_file");
         assert_eq!(wrong(|config| config.recovery_window_days = 6), "recovery_window_days");
         assert_eq!(wrong(|config| config.recovery_window_days = 31), "recovery_window_days");
         assert_eq!(wrong(|config| config.page_size = 0), "page_size");

@@ -127,6 +127,11 @@ impl Credentials {
         }
     }
 
+    /// Whether their source may have others later.
+    pub(crate) const fn can_be_renewed(&self) -> bool {
+        !matches!(self, Self::Keys(_))
+    }
+
     /// A provider of them. `sts` is how roles are assumed, without credentials.
     pub(crate) async fn provider(
         &self,
@@ -156,9 +161,18 @@ impl Credentials {
     }
 }
 
+/// Where was looked, in this order.
+const NONE: &str =
+    "no credentials: none in the environment, the profile, a web identity, the container or the instance";
+
 /// What a failed search for credentials means; none where the failure is of another kind.
 pub(crate) fn failure(error: &(dyn StdError + 'static)) -> Option<Failure> {
-    let kind = match find::<CredentialsError>(error)? {
+    let mut found = find::<CredentialsError>(error)?;
+    // Of chained roles the innermost failed: to the one around it, that is a call that could not be made.
+    while let Some(inner) = found.source().and_then(find) {
+        found = inner;
+    }
+    let kind = match found {
         CredentialsError::ProviderTimedOut(_) => ErrorKind::TimedOut,
         CredentialsError::InvalidConfiguration(_) => ErrorKind::InvalidInput,
         // Nobody to ask is another thing than a refusal.
@@ -168,10 +182,14 @@ pub(crate) fn failure(error: &(dyn StdError + 'static)) -> Option<Failure> {
             None => ErrorKind::Unauthenticated,
         },
     };
-    let detail = match kind {
-        ErrorKind::Unauthenticated => "there are no credentials, or their source refused",
-        ErrorKind::InvalidInput => "the profile cannot be used",
-        _ => "the source of the credentials cannot be reached",
+    let detail = match (kind, found) {
+        (ErrorKind::Unauthenticated, CredentialsError::CredentialsNotLoaded(_)) => NONE,
+        (ErrorKind::Unauthenticated, _) => "the source of the credentials refused, or its answer is none",
+        (ErrorKind::InvalidInput, _) => {
+            "the profile, or what else names the source of the credentials, is wrong"
+        }
+        (ErrorKind::TimedOut, _) => "the source of the credentials gave no answer in time",
+        _ => "the source of the credentials cannot be reached, or cannot answer now",
     };
     Some(Failure::new(kind, detail))
 }

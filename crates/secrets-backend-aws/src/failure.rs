@@ -10,6 +10,7 @@ use std::time::Duration;
 use aws_sdk_secretsmanager::config::http::HttpResponse;
 use aws_sdk_secretsmanager::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_secretsmanager::operation::RequestId;
+use aws_smithy_http::endpoint::ResolveEndpointError;
 use secrets_backend::{Error, ErrorKind, Operation, SecretPath};
 
 use crate::codes::{Code, Meaning};
@@ -91,6 +92,11 @@ impl Failure {
         self.code == Some(code)
     }
 
+    /// The service took the call for one with credentials that were good once.
+    pub(crate) fn is_of_expired_credentials(&self) -> bool {
+        self.code.is_some_and(Code::is_of_expired_credentials)
+    }
+
     /// The error of an operation.
     pub(crate) fn of(self, operation: Operation, backend: &str, path: Option<&SecretPath>) -> Error {
         let mut error = Error::new(self.kind, operation, backend.to_owned());
@@ -120,9 +126,7 @@ impl Failure {
                 None => Self::new(effect.lost(), "the connection failed"),
             },
             // Made before anything is sent: endpoint, region, a parameter.
-            SdkError::ConstructionFailure(_) => {
-                Self::invalid("no request can be made of it: region or endpoint_url is wrong")
-            }
+            SdkError::ConstructionFailure(_) => no_address(),
             _ => Self::new(ErrorKind::Unexpected, "a failure that this client does not know"),
         }
     }
@@ -151,9 +155,16 @@ fn is_id(text: &str) -> bool {
     (8..=64).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_hexdigit() || byte == b'-')
 }
 
+fn no_address() -> Failure {
+    Failure::invalid("region, endpoint_url, use_fips and use_dual_stack make no address together")
+}
+
 fn of_dispatch(error: &(dyn StdError + 'static), timed_out: bool, effect: Effect) -> Failure {
     if let Some(failure) = crate::credentials::failure(error) {
         return failure;
+    }
+    if wire::find::<ResolveEndpointError>(error).is_some() {
+        return no_address();
     }
     if wire::is_too_long(error) {
         return Failure::new(effect.lost(), "a reply that is larger than any of this service");

@@ -17,6 +17,7 @@ mod remove;
 mod replicas;
 mod text;
 mod token;
+mod trust;
 mod value;
 mod wire;
 mod write;

@@ -1,5 +1,6 @@
 //! Reading: values with what is kept beside them, histories, listings.
 
+use aws_sdk_secretsmanager::Client;
 use aws_sdk_secretsmanager::types::{Filter, FilterNameStringType, SecretListEntry, SecretVersionsListEntry};
 use secrets_backend::{
     ErrorKind, Listed, Page, PageToken, Secret, SecretPath, VersionId, VersionMeta, VersionState,
@@ -63,9 +64,11 @@ pub(crate) async fn versions(api: &Api, path: &SecretPath) -> Result<Vec<Version
 async fn history(api: &Api, path: &SecretPath) -> Result<Vec<SecretVersionsListEntry>, Failure> {
     let (mut entries, mut next) = (Vec::new(), None);
     for _ in 0..MAX_PARTS {
-        let call = api.client().await?.list_secret_version_ids().secret_id(path.as_str());
-        let reply = call.include_deprecated(true).set_next_token(next.clone()).send().await;
-        let reply = reply.map_err(|error| Failure::of_call(&error, Effect::None))?;
+        let part = |client: &Client| {
+            let call = client.list_secret_version_ids().secret_id(path.as_str());
+            call.include_deprecated(true).set_next_token(next.clone()).send()
+        };
+        let reply = api.call(Effect::None, part).await?;
         entries.extend(reply.versions.unwrap_or_default());
         match reply.next_token.filter(|token| !token.is_empty()) {
             Some(token) if Some(&token) != next.as_ref() => next = Some(token),
@@ -94,15 +97,16 @@ pub(crate) async fn list(
     prefix: Option<&SecretPath>,
     page: Option<&PageToken>,
 ) -> Result<Page, Failure> {
-    let mut call = api.client().await?.list_secrets().max_results(api.config.page_size.into());
-    if let Some(prefix) = prefix {
-        // A prefix of characters, so it finds more than what is below a path.
-        let filter = Filter::builder().key(FilterNameStringType::Name).values(prefix.as_str()).build();
-        call = call.filters(filter);
-    }
-    let token = page.map(|page| page.as_str().to_owned());
-    let reply = call.set_next_token(token).send().await;
-    let reply = reply.map_err(|error| Failure::of_call(&error, Effect::None))?;
+    // A prefix of characters, so it finds more than what is below a path.
+    let filter = |prefix: &SecretPath| {
+        vec![Filter::builder().key(FilterNameStringType::Name).values(prefix.as_str()).build()]
+    };
+    let list = |client: &Client| {
+        let call = client.list_secrets().max_results(api.config.page_size.into());
+        let call = call.set_filters(prefix.map(filter));
+        call.set_next_token(page.map(|page| page.as_str().to_owned())).send()
+    };
+    let reply = api.call(Effect::None, list).await?;
     let next = reply.next_token.filter(|token| !token.is_empty()).map(PageToken::new);
     if next.is_some() && next.as_ref() == page {
         return Err(Failure::damaged(Effect::None));

@@ -5,12 +5,11 @@
 
 use std::fmt;
 
-use aws_sdk_secretsmanager::operation::replicate_secret_to_regions::ReplicateSecretToRegionsOutput;
+use aws_sdk_secretsmanager::Client;
 use aws_sdk_secretsmanager::types::{ReplicaRegionType, ReplicationStatusType, StatusType};
 use secrets_backend::SecretPath;
 
-use crate::api::{Api, done};
-use crate::codes::Code;
+use crate::api::Api;
 use crate::config::is_region;
 use crate::failure::{Effect, Failure};
 
@@ -57,50 +56,55 @@ pub(crate) async fn of(api: &Api, path: &SecretPath) -> Result<Vec<Replica>, Fai
 /// Makes copies in these regions, and answers all that there are then.
 pub(crate) async fn add(api: &Api, path: &SecretPath, regions: &[&str]) -> Result<Vec<Replica>, Failure> {
     check(regions)?;
-    let mut call = api.client().await?.replicate_secret_to_regions().secret_id(path.as_str());
-    for region in regions {
-        call = call.add_replica_regions(ReplicaRegionType::builder().region(*region).build());
-    }
-    // A secret of this name in another region may be anyone's; it is never overwritten.
-    let reply = call.force_overwrite_replica_secret(false).send().await;
-    let reply: ReplicateSecretToRegionsOutput =
-        reply.map_err(|error| Failure::of_call(&error, Effect::Write))?;
-    Ok(read(reply.replication_status))
+    let copy = |region: &&str| ReplicaRegionType::builder().region(*region).build();
+    let copies: Vec<_> = regions.iter().map(copy).collect();
+    let replicate = |client: &Client| {
+        let call = client.replicate_secret_to_regions().secret_id(path.as_str());
+        // A secret of this name in another region may be anyone's; it is never overwritten.
+        call.set_add_replica_regions(Some(copies.clone())).force_overwrite_replica_secret(false).send()
+    };
+    Ok(read(api.call(Effect::Write, replicate).await?.replication_status))
 }
 
 /// Removes copies.
 pub(crate) async fn remove(api: &Api, path: &SecretPath, regions: &[&str]) -> Result<(), Failure> {
     check(regions)?;
-    let call = api.client().await?.remove_regions_from_replication().secret_id(path.as_str());
-    let regions = regions.iter().map(|&region| region.to_owned()).collect();
-    done(call.set_remove_replica_regions(Some(regions)).send().await)
+    let regions: Vec<_> = regions.iter().map(|&region| region.to_owned()).collect();
+    let remove = |client: &Client| {
+        let call = client.remove_regions_from_replication().secret_id(path.as_str());
+        call.set_remove_replica_regions(Some(regions.clone())).send()
+    };
+    api.call(Effect::Write, remove).await.map(drop)
 }
 
 /// Makes the copy of the client's own region a secret by itself.
 pub(crate) async fn promote(api: &Api, path: &SecretPath) -> Result<(), Failure> {
-    done(api.client().await?.stop_replication_to_replica().secret_id(path.as_str()).send().await)
+    let stop = |client: &Client| client.stop_replication_to_replica().secret_id(path.as_str()).send();
+    api.call(Effect::Write, stop).await.map(drop)
 }
 
 /// The policy of a secret; none where it has none.
 pub(crate) async fn policy(api: &Api, path: &SecretPath) -> Result<Option<String>, Failure> {
-    match api.client().await?.get_resource_policy().secret_id(path.as_str()).send().await {
+    let get = |client: &Client| client.get_resource_policy().secret_id(path.as_str()).send();
+    match api.call(Effect::None, get).await {
         Ok(reply) => Ok(reply.resource_policy),
-        Err(error) => match Failure::of_call(&error, Effect::None) {
-            failure if failure.is(Code::InvalidRequest) => Err(api.deleted_is_missing(path, failure).await),
-            failure => Err(failure),
-        },
+        Err(failure) => Err(api.deleted_is_missing(path, failure).await),
     }
 }
 
 /// Gives a secret a policy; the service refuses one that lets everyone in.
 pub(crate) async fn set_policy(api: &Api, path: &SecretPath, policy: &str) -> Result<(), Failure> {
-    let call = api.client().await?.put_resource_policy().secret_id(path.as_str());
-    done(call.resource_policy(policy).block_public_policy(true).send().await)
+    let put = |client: &Client| {
+        let call = client.put_resource_policy().secret_id(path.as_str());
+        call.resource_policy(policy).block_public_policy(true).send()
+    };
+    api.call(Effect::Write, put).await.map(drop)
 }
 
 /// Takes the policy of a secret away.
 pub(crate) async fn remove_policy(api: &Api, path: &SecretPath) -> Result<(), Failure> {
-    done(api.client().await?.delete_resource_policy().secret_id(path.as_str()).send().await)
+    let delete = |client: &Client| client.delete_resource_policy().secret_id(path.as_str()).send();
+    api.call(Effect::Write, delete).await.map(drop)
 }
 
 /// The copies as a reply has them.

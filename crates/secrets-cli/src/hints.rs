@@ -32,6 +32,9 @@ pub fn of_kind(kind: ErrorKind) -> Option<&'static str> {
         }
         ErrorKind::Stale => "an older copy was put in place of a newer one; restore the newer one",
         ErrorKind::AuditUnavailable => "nothing was given out; make the audit log writable, then try again",
+        ErrorKind::Unauthenticated => {
+            "log in anew where the credentials come from: `aws sso login` or another AWS_PROFILE, `vault login`"
+        }
         ErrorKind::Unavailable | ErrorKind::TimedOut | ErrorKind::RateLimited => "try again",
         _ => return None,
     })

@@ -1,8 +1,10 @@
 //! Diagnostics on stderr, by `-v` and `SECRETS_LOG`. They never hold values.
+//!
+//! Those of other crates are left out: clients of servers put requests and answers into theirs, with what these hold.
 
 use std::io;
 
-use tracing_subscriber::filter::{LevelFilter, Targets};
+use tracing_subscriber::filter::{LevelFilter, Targets, filter_fn};
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 
@@ -24,7 +26,9 @@ pub(crate) fn start(environment: &Environment, verbose: u8) {
         .with_ansi(false)
         .without_time()
         .with_target(verbose > 0);
-    let started = tracing_subscriber::registry().with(lines).with(chosen.unwrap_or_else(by_flags)).try_init();
+    let ours = filter_fn(|metadata| metadata.target().starts_with("secrets"));
+    let layers = tracing_subscriber::registry().with(lines).with(chosen.unwrap_or_else(by_flags)).with(ours);
+    let started = layers.try_init();
     // A second start, in a test, keeps the first.
     drop(started);
 }

@@ -9,6 +9,10 @@
 
 #[path = "cli/aws.rs"]
 mod aws;
+#[path = "cli/aws_credentials.rs"]
+mod aws_credentials;
+#[path = "cli/aws_settings.rs"]
+mod aws_settings;
 #[path = "cli/bad_input.rs"]
 mod bad_input;
 #[path = "cli/cases.rs"]

@@ -7,7 +7,9 @@ use rcgen::{
     KeyUsagePurpose, date_time_ymd,
 };
 
-/// An authority and a server certificate for `localhost` and 127.0.0.1, as PEM.
+const LOOPBACK: [&str; 2] = ["localhost", "127.0.0.1"];
+
+/// An authority and a server certificate, for `localhost` and 127.0.0.1 where nothing else is said, as PEM.
 #[derive(Clone)]
 pub struct Certificates {
     /// The authority, for a client to trust
@@ -24,7 +26,15 @@ impl Certificates {
     /// # Errors
     /// When no key can be made.
     pub fn valid() -> io::Result<Self> {
-        Self::until(2999)
+        Self::make(2999, &LOOPBACK).map_err(io::Error::other)
+    }
+
+    /// A valid certificate for another host alone.
+    ///
+    /// # Errors
+    /// When no key can be made.
+    pub fn for_another_host() -> io::Result<Self> {
+        Self::make(2999, &["elsewhere.example"]).map_err(io::Error::other)
     }
 
     /// A certificate that expired years ago, from an authority that is valid.
@@ -32,21 +42,18 @@ impl Certificates {
     /// # Errors
     /// When no key can be made.
     pub fn expired() -> io::Result<Self> {
-        Self::until(2001)
+        Self::make(2001, &LOOPBACK).map_err(io::Error::other)
     }
 
-    fn until(year: i32) -> io::Result<Self> {
-        Self::make(year).map_err(io::Error::other)
-    }
-
-    fn make(year: i32) -> Result<Self, rcgen::Error> {
+    fn make(year: i32, hosts: &[&str]) -> Result<Self, rcgen::Error> {
         let mut authority = CertificateParams::default();
         authority.distinguished_name.push(DnType::CommonName, "authority of a test");
         authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         authority.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
         let authority = CertifiedIssuer::self_signed(authority, KeyPair::generate()?)?;
 
-        let mut server = CertificateParams::new(["localhost".to_owned(), "127.0.0.1".to_owned()])?;
+        let mut server =
+            CertificateParams::new(hosts.iter().map(|host| (*host).to_owned()).collect::<Vec<_>>())?;
         server.distinguished_name.push(DnType::CommonName, "server of a test");
         server.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
         server.not_before = date_time_ymd(2000, 1, 1);

@@ -6,6 +6,7 @@
     reason = "a library of tests: it finds servers by variables, prints what it skips, has runtimes of its own"
 )]
 
+mod aws;
 mod background;
 mod certificates;
 mod fault_proxy;
@@ -14,6 +15,7 @@ mod responder;
 mod servers;
 mod stack;
 
+pub use aws::AwsStandIn;
 pub use certificates::Certificates;
 pub use fault_proxy::{Fault, FaultProxy};
 pub use kubernetes::TokenReviews;

@@ -69,6 +69,14 @@ impl Responder {
         Self::serve(Some(Certificates::expired()?))
     }
 
+    /// Serves HTTPS with these certificates.
+    ///
+    /// # Errors
+    /// When no loopback port or thread is to be had, or the key is none.
+    pub fn start_tls_with(certificates: Certificates) -> io::Result<Self> {
+        Self::serve(Some(certificates))
+    }
+
     fn serve(certificates: Option<Certificates>) -> io::Result<Self> {
         let listener = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
         listener.set_nonblocking(true)?;

@@ -50,7 +50,7 @@ async fn create(backend: &AwsBackend) -> Result<()> {
 }
 
 /// Of this kind, and nothing in it came from a body, a value or a key.
-fn ensure<T: std::fmt::Debug>(answer: Result<T>, kind: ErrorKind, what: &str) -> Error {
+pub(crate) fn ensure<T: std::fmt::Debug>(answer: Result<T>, kind: ErrorKind, what: &str) -> Error {
     let error = answer.unwrap_err();
     assert_eq!(error.kind(), kind, "{what}: {error}");
     let shown = format!("{error} {error:?}");

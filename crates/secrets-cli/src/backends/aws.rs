@@ -1,5 +1,6 @@
 //! AWS Secrets Manager: its fields in a configuration file, and what they become.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -24,10 +25,9 @@ struct Fields {
     external_id: Option<String>,
     endpoint_url: Option<String>,
     sts_endpoint_url: Option<String>,
-    #[serde(default)]
-    use_fips: bool,
-    #[serde(default)]
-    use_dual_stack: bool,
+    use_fips: Option<bool>,
+    use_dual_stack: Option<bool>,
+    ca_file: Option<PathBuf>,
     kms_key_id: Option<String>,
     recovery_window_days: Option<u8>,
     /// Seconds.
@@ -69,6 +69,7 @@ impl Fields {
         config.sts_endpoint_url = self.sts_endpoint_url;
         config.use_fips = self.use_fips;
         config.use_dual_stack = self.use_dual_stack;
+        config.ca_file = self.ca_file;
         config.kms_key_id = self.kms_key_id;
         if let Some(days) = self.recovery_window_days {
             config.recovery_window_days = days;
