@@ -1,8 +1,9 @@
 //! The backend against moto, and against documented answers that moto cannot be made to give.
 #![allow(
     clippy::disallowed_methods,
+    clippy::print_stdout,
     clippy::unwrap_used,
-    reason = "tests have runtimes of their own, and fail by panics"
+    reason = "tests have runtimes of their own, print their figures, and fail by panics"
 )]
 
 mod admin;
