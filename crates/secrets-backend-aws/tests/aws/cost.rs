@@ -202,7 +202,8 @@ fn value(secrets: &Secrets, id: &Value) -> Option<Value> {
     let bytes = STANDARD.encode(Secrets::secret(number).value.expose());
     Some(json!({
         "ARN": format!("arn:aws:secretsmanager:us-east-1:123456789012:secret:{path}-abcdef"),
-        "Name": path.as_str(), "VersionId": format!("1{:015x}{:08x}{}", 1, 7, format!("{:02x}", number % 251).repeat(20)),
+        "Name": path.as_str(),
+        "VersionId": format!("1{:015x}{:08x}{}", 1, 7, format!("{:02x}", number % 251).repeat(20)),
         "VersionStages": ["AWSCURRENT"], "SecretBinary": bytes, "CreatedDate": 1_767_225_600,
     }))
 }
