@@ -11,6 +11,7 @@
 
 use std::process::ExitCode;
 
+use anyhow::Result;
 use clap::{Parser, Subcommand};
 
 mod bench;
@@ -57,23 +58,28 @@ enum Task {
 }
 
 fn main() -> ExitCode {
-    let outcome = match Arguments::parse().task {
-        Task::Test(arguments) => test::run(&arguments),
-        Task::Ci(arguments) => ci::run(&arguments),
-        Task::Proof(arguments) => proof::run(&arguments),
-        Task::Bench(arguments) => bench::run(&arguments),
-        Task::Tidy(arguments) => tidy::run(&arguments),
-        Task::Fuzz(arguments) => fuzz::run(&arguments),
-        Task::Vectors(arguments) => vectors::run(&arguments),
-        Task::Servers(arguments) => servers::run(&arguments),
-        Task::NewBackend(arguments) => new_backend::run(&arguments),
-    };
+    let task = Arguments::parse().task;
+    let outcome = repository::leave_cargo().and_then(|()| run(&task));
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("error: {error:#}");
             ExitCode::FAILURE
         }
+    }
+}
+
+fn run(task: &Task) -> Result<()> {
+    match task {
+        Task::Test(arguments) => test::run(arguments),
+        Task::Ci(arguments) => ci::run(arguments),
+        Task::Proof(arguments) => proof::run(arguments),
+        Task::Bench(arguments) => bench::run(arguments),
+        Task::Tidy(arguments) => tidy::run(arguments),
+        Task::Fuzz(arguments) => fuzz::run(arguments),
+        Task::Vectors(arguments) => vectors::run(arguments),
+        Task::Servers(arguments) => servers::run(arguments),
+        Task::NewBackend(arguments) => new_backend::run(arguments),
     }
 }
 

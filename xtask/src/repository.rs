@@ -1,15 +1,36 @@
 //! Where the repository lies, and the environment in which its tasks run programs.
 
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::{env, fs};
 
 use anyhow::{Context, Result};
 use xshell::Shell;
 
+/// Where cargo found this crate, for the process without cargo's own variables.
+const MANIFEST_DIR: &str = "XTASK_MANIFEST_DIR";
+
+/// Starts this program anew without what `cargo run` told it about its package: build scripts that look at those
+/// variables would otherwise run for a task, and once more for a cargo that a person starts.
+///
+/// # Errors
+/// When it cannot be started.
+pub(crate) fn leave_cargo() -> Result<()> {
+    let Some(directory) = env::var_os("CARGO_MANIFEST_DIR") else { return Ok(()) };
+    let mut own = Command::new(env::current_exe()?);
+    own.args(env::args_os().skip(1)).env(MANIFEST_DIR, directory);
+    let is_of_package = |name: &str| name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_");
+    for (name, _) in env::vars_os().filter(|(name, _)| name.to_str().is_some_and(is_of_package)) {
+        own.env_remove(name);
+    }
+    Err(own.exec()).context("cannot start again")
+}
+
 /// The root of the repository: the parent of this crate's directory.
 pub(crate) fn root() -> PathBuf {
-    let own = env::var_os("CARGO_MANIFEST_DIR")
-        .map_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")), PathBuf::from);
+    let own =
+        env::var_os(MANIFEST_DIR).map_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")), PathBuf::from);
     own.parent().map(Path::to_path_buf).unwrap_or(own)
 }
 

@@ -59,8 +59,8 @@ fn measure(bench: &Bench<'_>, settings: &[(String, String)]) -> Result<String> {
     let ratio = ours.as_secs_f64() / bare.as_secs_f64();
     ensure!(bench.share == Share::Tenth || ratio <= MOST, "{ratio:.2} times the bare program");
     Ok(format!(
-        "a cold `secrets get` of a sealed secret behind {LATENCY} ms took {} ms, a bare program with the same call {} ms: \
-         {ratio:.2} times; medians of {} in turns",
+        "a cold `secrets get` of a sealed secret behind {LATENCY} ms took {} ms, a bare program with the same \
+         call {} ms: {ratio:.2} times; medians of {} in turns",
         ours.as_millis(),
         bare.as_millis(),
         bench.share.of(ROUNDS),

@@ -84,7 +84,8 @@ async fn many_secrets_are_read_twenty_a_request() {
     let _alone = ALONE.lock().await;
     let secrets = Arc::new(Secrets::new());
     let known = Arc::clone(&secrets);
-    compare("answered at once", &secrets, &Far::new(move |request| at_once(&known, request))).await;
+    let far = Far::new(move |request| at_once(&known, request));
+    println!("FIGURE: {}", compare("answered at once", &secrets, &far).await);
 }
 
 #[tokio::test]
@@ -96,10 +97,12 @@ async fn many_secrets_are_read_twenty_a_request_of_moto() {
     for (number, path) in secrets.paths.iter().enumerate() {
         near.put(path, &Secrets::secret(number), &PutMode::Create).await.unwrap();
     }
-    compare("on moto", &secrets, &Far::new(move |request| request.forward(&url).unwrap())).await;
+    let far = Far::new(move |request| request.forward(&url).unwrap());
+    println!("FIGURE: {}", compare("on moto", &secrets, &far).await);
 }
 
-async fn compare(place: &str, secrets: &Secrets, far: &Far) {
+/// What was measured, as a line of words.
+async fn compare(place: &str, secrets: &Secrets, far: &Far) -> String {
     let config = config(&far.url());
     let concurrency = config.concurrency;
     let (mut ours, mut bare) = (Vec::new(), Vec::new());
@@ -120,8 +123,8 @@ async fn compare(place: &str, secrets: &Secrets, far: &Far) {
         bare.push(start.elapsed());
     }
     let (ours, bare) = (median(ours), median(bare));
-    println!(
-        "FIGURE: {} sealed secrets {place} behind {} ms: {} requests, {concurrency} at once: {} ms, bare SDK {} ms, \
+    format!(
+        "{} sealed secrets {place} behind {} ms: {} requests, {concurrency} at once: {} ms, bare SDK {} ms, \
          ratio {:.2}; by the latency alone {} ms; {}",
         secrets.paths.len(),
         LATENCY.as_millis(),
@@ -131,7 +134,7 @@ async fn compare(place: &str, secrets: &Secrets, far: &Far) {
         ours.as_secs_f64() / bare.as_secs_f64(),
         secrets.ideal(concurrency).as_millis(),
         naive(secrets, far),
-    );
+    )
 }
 
 /// The same calls with nothing around them.
@@ -199,7 +202,8 @@ fn value(secrets: &Secrets, id: &Value) -> Option<Value> {
     let bytes = STANDARD.encode(Secrets::secret(number).value.expose());
     Some(json!({
         "ARN": format!("arn:aws:secretsmanager:us-east-1:123456789012:secret:{path}-abcdef"),
-        "Name": path.as_str(), "VersionId": format!("1{:015x}{:08x}{}", 1, 7, format!("{:02x}", number % 251).repeat(20)),
+        "Name": path.as_str(),
+        "VersionId": format!("1{:015x}{:08x}{}", 1, 7, format!("{:02x}", number % 251).repeat(20)),
         "VersionStages": ["AWSCURRENT"], "SecretBinary": bytes, "CreatedDate": 1_767_225_600,
     }))
 }

@@ -54,8 +54,13 @@ fn aws(global: &Global) -> Value {
 /// place is called, and decides whether it is known.
 pub fn name_regions(settings: &mut Settings, environment: &Environment) {
     let of_environment = || environment.text("AWS_REGION").or_else(|| environment.text("AWS_DEFAULT_REGION"));
+    // What is none is left to the backend, which says where it comes from.
+    let is_region = |text: &&str| {
+        let letters = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+        !text.starts_with('-') && text.bytes().all(letters)
+    };
     for backend in settings.backends.values_mut().filter(|backend| backend.kind == AWS) {
-        if let (None, Some(region)) = (backend.fields.get("region"), of_environment()) {
+        if let (None, Some(region)) = (backend.fields.get("region"), of_environment().filter(is_region)) {
             backend.fields.insert("region".to_owned(), json!(region));
         }
     }
