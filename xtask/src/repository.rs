@@ -29,8 +29,9 @@ pub(crate) fn leave_cargo() -> Result<()> {
 
 /// The root of the repository: the parent of this crate's directory.
 pub(crate) fn root() -> PathBuf {
-    let own =
-        env::var_os(MANIFEST_DIR).map_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")), PathBuf::from);
+    let own = env::var_os(MANIFEST_DIR)
+        .or_else(|| env::var_os("CARGO_MANIFEST_DIR"))
+        .map_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")), PathBuf::from);
     own.parent().map(Path::to_path_buf).unwrap_or(own)
 }
 
