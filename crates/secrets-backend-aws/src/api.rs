@@ -7,11 +7,13 @@ use aws_sdk_secretsmanager::Client;
 use aws_sdk_secretsmanager::config::http::HttpResponse;
 use aws_sdk_secretsmanager::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_secretsmanager::operation::describe_secret::DescribeSecretOutput;
+use aws_sdk_secretsmanager::operation::list_secrets::ListSecretsOutput;
 use aws_sdk_secretsmanager::primitives::DateTime;
-use aws_sdk_secretsmanager::types::Tag;
+use aws_sdk_secretsmanager::types::{Filter, FilterNameStringType, Tag};
 use secrets_backend::{ErrorKind, SecretBytes, SecretPath, Timestamp};
 use tokio::sync::Mutex;
 
+use crate::beside::Beside;
 use crate::client;
 use crate::codes::Code;
 use crate::config::AwsConfig;
@@ -56,6 +58,11 @@ pub(crate) struct Described {
 }
 
 impl Described {
+    /// What other programs keep there.
+    pub(crate) fn beside(self) -> Beside {
+        Beside { description: self.description, tags: self.tags }
+    }
+
     /// The version that has this stage.
     pub(crate) fn version_at(&self, stage: &str) -> Option<&str> {
         holder(&self.stages, stage)
@@ -158,6 +165,17 @@ impl Api {
             Err(failure) if failure.is(Code::ResourceNotFound) => Ok(None),
             Err(failure) => Err(failure),
         }
+    }
+
+    /// A page of the secrets whose names start so; all, where that is empty.
+    pub(crate) async fn list(&self, start: &str, page: Option<&str>) -> Result<ListSecretsOutput, Failure> {
+        let filter = Filter::builder().key(FilterNameStringType::Name).values(start).build();
+        let filters = (!start.is_empty()).then(|| vec![filter]);
+        let list = |client: &Client| {
+            let call = client.list_secrets().max_results(self.config.page_size.into());
+            call.set_filters(filters.clone()).set_next_token(page.map(str::to_owned)).send()
+        };
+        self.call(Effect::None, list).await
     }
 
     /// Makes a secret with its first version.

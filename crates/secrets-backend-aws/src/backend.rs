@@ -13,6 +13,7 @@ use secrets_backend::{
 
 use crate::api::{Api, Found};
 use crate::batch::Batches;
+use crate::beside::{self, Beside};
 use crate::config::{AwsConfig, InvalidConfig};
 use crate::failure::{Effect, Failure};
 use crate::recent::Recent;
@@ -118,7 +119,7 @@ impl AwsBackend {
             Some(id) if !write::is_id(id.as_str()) => return Err(Failure::missing()),
             Some(id) => self.api.value(path, Some(id.as_str())).await?,
         };
-        read::secret(&self.api, path, found, at.is_none()).await
+        read::secret(&self.api, path, found, at.is_none(), None).await
     }
 
     /// The answer for one path of a batch, asked for anew where the batch did not tell.
@@ -126,11 +127,12 @@ impl AwsBackend {
         &self,
         path: &SecretPath,
         answer: Option<std::result::Result<Found, Failure>>,
+        beside: Option<Beside>,
     ) -> Result<Secret> {
         let get = async {
             match answer {
                 Some(answer) if !self.recent.doubts(path, &answer) => {
-                    read::secret(&self.api, path, answer?, true).await
+                    read::secret(&self.api, path, answer?, true, beside).await
                 }
                 _ => self.get_at(path, None).await,
             }
@@ -165,8 +167,13 @@ impl SecretBackend for AwsBackend {
         // One that is asked for twice is read twice: its value is in one place at a time.
         let once: Vec<&SecretPath> = paths.iter().filter(|path| asked.get(path) == Some(&1)).collect();
         let mut answers = self.batches.values(&self.api, &once).await;
-        let gets: Vec<_> =
-            paths.iter().map(|path| self.get_of(path, answers.remove(path.as_str()))).collect();
+        let found: Vec<_> =
+            answers.iter().filter_map(|(name, one)| Some((name.as_str(), one.as_ref().ok()?))).collect();
+        let mut beside = beside::of_many(&self.api, &found).await;
+        let gets: Vec<_> = paths
+            .iter()
+            .map(|path| self.get_of(path, answers.remove(path.as_str()), beside.remove(path.as_str())))
+            .collect();
         stream::iter(gets).buffered(self.api.config.concurrency).collect().await
     }
 

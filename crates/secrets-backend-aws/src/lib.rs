@@ -4,6 +4,7 @@
 mod api;
 mod backend;
 mod batch;
+mod beside;
 mod client;
 mod codes;
 mod config;

@@ -1,12 +1,13 @@
 //! Reading: values with what is kept beside them, histories, listings.
 
 use aws_sdk_secretsmanager::Client;
-use aws_sdk_secretsmanager::types::{Filter, FilterNameStringType, SecretListEntry, SecretVersionsListEntry};
+use aws_sdk_secretsmanager::types::{SecretListEntry, SecretVersionsListEntry};
 use secrets_backend::{
     ErrorKind, Listed, Page, PageToken, Secret, SecretPath, VersionId, VersionMeta, VersionState,
 };
 
-use crate::api::{Api, CURRENT, Found, PENDING, holder, timestamp};
+use crate::api::{Api, CURRENT, Described, Found, PENDING, holder, timestamp};
+use crate::beside::Beside;
 use crate::failure::{Effect, Failure};
 use crate::{labels, token};
 
@@ -19,6 +20,7 @@ pub(crate) async fn secret(
     path: &SecretPath,
     found: Found,
     is_current: bool,
+    beside: Option<Beside>,
 ) -> Result<Secret, Failure> {
     let mut secret = Secret::new(VersionId::new(&*found.id), found.value);
     secret.stamp = token::stamp(&found.id);
@@ -26,10 +28,13 @@ pub(crate) async fn secret(
     if secret.stamp.is_some() {
         return Ok(secret);
     }
-    match api.describe(path).await {
-        Ok(Some(described)) => {
-            let text = described.description.as_deref();
-            secret.metadata = labels::metadata(text, &described.tags, &found.id, is_current);
+    let described = match beside {
+        Some(beside) => Ok(Some(beside)),
+        None => api.describe(path).await.map(|found| found.map(Described::beside)),
+    };
+    match described {
+        Ok(Some(Beside { description, tags })) => {
+            secret.metadata = labels::metadata(description.as_deref(), &tags, &found.id, is_current);
         }
         Ok(None) => return Err(Failure::missing()),
         // Many may read values and nothing else.
@@ -98,15 +103,8 @@ pub(crate) async fn list(
     page: Option<&PageToken>,
 ) -> Result<Page, Failure> {
     // A prefix of characters, so it finds more than what is below a path.
-    let filter = |prefix: &SecretPath| {
-        vec![Filter::builder().key(FilterNameStringType::Name).values(prefix.as_str()).build()]
-    };
-    let list = |client: &Client| {
-        let call = client.list_secrets().max_results(api.config.page_size.into());
-        let call = call.set_filters(prefix.map(filter));
-        call.set_next_token(page.map(|page| page.as_str().to_owned())).send()
-    };
-    let reply = api.call(Effect::None, list).await?;
+    let start = prefix.map(SecretPath::as_str).unwrap_or_default();
+    let reply = api.list(start, page.map(PageToken::as_str)).await?;
     let next = reply.next_token.filter(|token| !token.is_empty()).map(PageToken::new);
     if next.is_some() && next.as_ref() == page {
         return Err(Failure::damaged(Effect::None));

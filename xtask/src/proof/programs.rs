@@ -32,7 +32,8 @@ impl Programs {
             return Ok(Self::default());
         }
         let chosen = packages.iter().flat_map(|package| ["--package", package]);
-        let flags = ["--quiet", "--release", "--all-features", "--no-run", "--lib", "--tests", "--examples"];
+        // Named, the examples would be built as tests; unnamed, they come as programs.
+        let flags = ["--quiet", "--release", "--all-features", "--no-run"];
         let json = "--message-format=json-render-diagnostics";
         let messages = cmd!(shell, "cargo test {flags...} {json} {chosen...}").quiet().read()?;
         let programs: Vec<Program> = messages.lines().filter_map(program).collect();

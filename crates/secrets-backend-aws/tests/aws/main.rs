@@ -7,6 +7,7 @@
 )]
 
 mod admin;
+mod beside;
 mod boto3;
 mod conformance;
 mod cost;
