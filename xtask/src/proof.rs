@@ -217,7 +217,8 @@ fn some(shell: &Shell, proofs: &[Proof], share: Share) -> Result<Tally> {
     let programs = Programs::build(shell, &packages)?;
     // Its tests come with the binary, whose dependencies have the features of the tests as well: building it without
     // them would build most of them once more.
-    if !packages.contains(CLI) {
+    let drives_it = |proof: &Proof| !matches!(proof.work, Work::Tests(_));
+    if !packages.contains(CLI) && proofs.iter().any(drives_it) {
         cmd!(shell, "cargo build --quiet --release --package {CLI} --all-features").run()?;
     }
     let binary = repository::target_dir().join("release/secrets");

@@ -101,8 +101,8 @@ impl About for Part {
         })?;
         let replicas = self.whole.replicas(&name).await?;
         let policy = self.whole.resource_policy(&name).await?;
-        // Shown as the JSON that it is, so that nothing else is.
-        let policy: Option<Value> = policy.and_then(|text| serde_json::from_str(&text).ok());
+        // One that is no JSON is shown as a text of JSON: it is there, and none of its characters reaches a terminal.
+        let policy = policy.map(|text| serde_json::from_str(&text).unwrap_or(Value::String(text)));
         let replica = |one: &Replica| json!({ "region": one.region, "state": one.state.to_string() });
         Ok(json!({
             "name": name.as_str(),
