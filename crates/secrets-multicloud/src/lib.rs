@@ -1,8 +1,11 @@
 //! Many backends as one.
 #![doc = include_str!("../README.md")]
 
+mod breaker;
 mod failover;
+mod hedge;
 mod known;
 mod translate;
 
+pub use breaker::{Breaker, BreakerConfig, Permit};
 pub use failover::{FailoverBackend, Verify};
