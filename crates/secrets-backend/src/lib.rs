@@ -28,7 +28,9 @@ pub use memory::{MemoryBackend, MemoryConfig};
 pub use metadata::{Metadata, RotationPolicy};
 pub use path::{InvalidPath, SecretPath};
 pub use read_back::read_back;
-pub use secret::{Listed, NewSecret, Page, PageToken, Secret, VersionId, VersionMeta, VersionState, Written};
+pub use secret::{
+    Listed, NewSecret, Page, PageToken, Secret, Served, VersionId, VersionMeta, VersionState, Written,
+};
 pub use stamp::{ContentId, InvalidStamp, Stamp, StampKind};
 pub use time::Timestamp;
 pub use wrapper::{

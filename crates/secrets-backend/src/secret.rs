@@ -52,13 +52,40 @@ pub struct Secret {
     pub stamp: Option<Stamp>,
     /// When this version was written, by the backend's clock.
     pub created: Option<Timestamp>,
+    /// Which of several replicas gave it; none where there is one.
+    pub served: Option<Served>,
+}
+
+/// Which of several replicas gave an answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Served {
+    /// Its name in the configuration.
+    pub by: String,
+    /// Whether it stepped in for the one that should have answered.
+    pub degraded: bool,
+}
+
+impl Served {
+    /// An answer of the replica of this name.
+    #[must_use]
+    pub fn new(by: impl Into<String>, degraded: bool) -> Self {
+        Self { by: by.into(), degraded }
+    }
 }
 
 impl Secret {
     /// A version with a value and nothing else.
     #[must_use]
     pub fn new(version: VersionId, value: impl Into<SecretBytes>) -> Self {
-        Self { version, value: value.into(), metadata: Metadata::default(), stamp: None, created: None }
+        Self {
+            version,
+            value: value.into(),
+            metadata: Metadata::default(),
+            stamp: None,
+            created: None,
+            served: None,
+        }
     }
 }
 

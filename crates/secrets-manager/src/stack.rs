@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use secrets_backend::{RetryBackend, RetryConfig, SecretBackend, TimeoutBackend};
-use secrets_multicloud::FailoverBackend;
+use secrets_multicloud::{FailoverBackend, Replica as MultiReplica};
 
 use crate::audited::{AuditBackend, Layer};
 use crate::locks::Locks;
@@ -36,8 +36,11 @@ pub(crate) fn stack(
         Sealing::Plain => Layer::Plain(PlainBackend::new(name, patient)),
         Sealing::Sealed => {
             let verify = verify_function(Arc::clone(&tenant), Arc::clone(&state), name.clone());
-            let failover =
-                FailoverBackend::new(name, Arc::new(ReplicaBackend::new(patient, replica)), verify);
+            let failover = FailoverBackend::new(MultiReplica::new(
+                name,
+                Arc::new(ReplicaBackend::new(patient, replica)),
+                verify,
+            ));
             Layer::Sealed(SealBackend::new(Arc::new(failover), tenant, state))
         }
     };

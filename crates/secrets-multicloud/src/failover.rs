@@ -1,261 +1,296 @@
-//! One replica behind logical versions and a verify function.
+//! Several replicas as one: who is asked, in which order, and whose answer counts.
 
 #[cfg(test)]
 mod tests;
 
 use std::fmt;
-use std::sync::Arc;
+use std::future::Future;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
+use futures_util::{StreamExt, stream};
 use secrets_backend::{
-    Capabilities, ContentId, Error, ErrorKind, NewSecret, Operation, Page, PageToken, PutMode, Result,
-    Secret, SecretBackend, SecretPath, Stamp, VersionId, VersionMeta, Written, async_trait, read_back,
+    Capabilities, Error, ErrorKind, NewSecret, Operation, Page, PageToken, PutMode, Result, Secret,
+    SecretBackend, SecretPath, Served, Timestamp, VersionId, VersionMeta, Written, async_trait,
 };
+use tokio::time::Instant;
 
-use crate::known::Known;
-use crate::translate::{first_alone, has_rivals, logical_secret, logical_versions, native_ids};
+use crate::breaker::{Breaker, BreakerConfig, Permit};
+use crate::hedge::{Outcome, Patience, Verdict, first};
+use crate::replica::Replica;
 
-/// Judges an answer before it is used: path and version asked for, and what the replica answered.
+/// Several replicas of one safe as one backend.
 ///
-/// - `Some(secret)`: the authentic stamp, or `Tampered`, `Stale`, `Conflict`.
-/// - `None`, the replica says there is none: `Ok(None)`, or `Stale` where this installation knows better.
+/// Reads ask the first replica, and the next where it fails, is slow, or answers what cannot be true. Writes go to the
+/// first alone.
 ///
-/// The manager hands it in, so that this crate needs neither keys nor plaintext. Freshness applies only
-/// where no version was asked for: history may be old.
-pub type Verify =
-    dyn Fn(&SecretPath, Option<&VersionId>, Option<&Secret>) -> Result<Option<Stamp>> + Send + Sync;
-
-/// A sealed backend behind logical versions, every answer of which is verified before it is passed on.
-///
-/// Above it a [`VersionId`] is the logical number, below it the backend's own. Tombstones are passed up as
-/// what they are: a [`Secret`] whose stamp says so; the sealing wrapper above turns them into `NotFound`.
-/// `delete` and `undelete` are refused: with sealed secrets both are a `put`.
+/// | answer of a replica | then |
+/// | --- | --- |
+/// | a secret that is verified | it is the answer |
+/// | none, and this installation knows of none | `NotFound` |
+/// | `Unavailable`, `TimedOut`, `RateLimited` | the next one is asked |
+/// | `Tampered`, `Stale` | the next one is asked, with an alarm |
+/// | anything else | it is the answer |
 pub struct FailoverBackend {
-    name: String,
-    primary: Arc<dyn SecretBackend>,
-    verify: Arc<Verify>,
-    known: Known,
+    replicas: Vec<Replica>,
+    breakers: Vec<Mutex<Breaker>>,
+    config: FailoverConfig,
+}
+
+/// How long is waited for whom.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub struct FailoverConfig {
+    /// No answer is waited for after this. Default: 10 s.
+    pub deadline: Duration,
+    /// After this long without an answer the next replica is asked as well. Default: 300 ms.
+    pub hedge_after: Duration,
+    /// The same of a batch or a page, which takes longer where all is well. Default: 2 s.
+    pub hedge_batch_after: Duration,
+    /// When a replica is left alone.
+    pub breaker: BreakerConfig,
+}
+
+impl Default for FailoverConfig {
+    fn default() -> Self {
+        Self {
+            deadline: Duration::from_secs(10),
+            hedge_after: Duration::from_millis(300),
+            hedge_batch_after: Duration::from_secs(2),
+            breaker: BreakerConfig::default(),
+        }
+    }
 }
 
 impl FailoverBackend {
-    /// A topology of one replica, called `name` in errors.
+    /// One replica, for which nobody steps in.
     #[must_use]
-    pub fn new(name: impl Into<String>, primary: Arc<dyn SecretBackend>, verify: Arc<Verify>) -> Self {
-        Self { name: name.into(), primary, verify, known: Known::default() }
+    pub fn new(only: Replica) -> Self {
+        Self::over(only, Vec::new(), FailoverConfig::default())
     }
 
-    fn error(&self, kind: ErrorKind, operation: Operation, path: &SecretPath) -> Error {
-        Error::new(kind, operation, self.name.clone()).with_path(path)
+    /// `primary`, and those that are asked where it fails, in this order.
+    #[must_use]
+    pub fn over(primary: Replica, others: Vec<Replica>, config: FailoverConfig) -> Self {
+        let replicas: Vec<Replica> = std::iter::once(primary).chain(others).collect();
+        let breakers = replicas.iter().map(|_| Mutex::default()).collect();
+        Self { replicas, breakers, config }
     }
 
-    /// An answer of the replica, verified and under its logical version.
-    fn verified(&self, path: &SecretPath, at: Option<&VersionId>, answer: Result<Secret>) -> Result<Secret> {
-        match answer {
-            Ok(secret) => match (self.verify)(path, at, Some(&secret))? {
-                Some(stamp) => {
-                    if at.is_none() {
-                        self.known.note(path, &secret.version, stamp.version);
-                    }
-                    Ok(logical_secret(secret, stamp))
-                }
-                None => Err(self
-                    .error(ErrorKind::Unexpected, Operation::Get, path)
-                    .with_detail("the verify function gave no stamp for a present secret")),
-            },
-            Err(error) if error.kind() == ErrorKind::NotFound => {
-                (self.verify)(path, at, None)?;
-                Err(error)
+    fn primary(&self) -> &Replica {
+        // There is one by construction.
+        &self.replicas[0]
+    }
+
+    /// Asks one replica after the other; the answer of the first that has one that counts, and which one it was.
+    async fn read<T, F>(&self, hedge_after: Duration, ask: impl Fn(usize) -> F) -> (usize, Result<T>)
+    where
+        F: Future<Output = Result<T>>,
+    {
+        if self.replicas.len() == 1 {
+            return (0, ask(0).await);
+        }
+        let patience = Patience { hedge_after, deadline: Instant::now() + self.config.deadline };
+        let order = self.order();
+        let asked = first(&order, patience, |at| {
+            let answer = ask(at);
+            async move {
+                let answer = answer.await;
+                self.note(at, &answer);
+                verdict(answer)
             }
-            Err(error) => Err(error),
+        });
+        match asked.await {
+            Outcome::Answer(at, answer) => (at, answer),
+            Outcome::Failed(failures) => (0, Err(self.failure(failures))),
         }
     }
 
-    /// The current version under the replica's own id, with its verified stamp.
-    async fn current(&self, path: &SecretPath) -> Result<Option<(VersionId, Stamp)>> {
-        match self.primary.get(path, None).await {
-            Ok(secret) => {
-                let stamp = (self.verify)(path, None, Some(&secret))?;
-                Ok(stamp.map(|stamp| (secret.version, stamp)))
+    /// Who is asked, in which order: those that are left alone not at all, unless there is nobody else.
+    fn order(&self) -> Vec<usize> {
+        let now = Timestamp::now();
+        let permitted = |&at: &usize| {
+            let mut breaker = self.breaker(at);
+            let permit = breaker.permit(&self.config.breaker, now);
+            if permit == Permit::Probe {
+                *breaker = breaker.probing(now);
             }
-            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(error),
-        }
-    }
-
-    /// The content that was version `number`, of several that claim to be it: what lost a race stays in a history for a
-    /// while, and was never the current version. The current version, or the first above that has no rival, names its
-    /// parent, and that its own.
-    async fn winner(&self, path: &SecretPath, versions: &[VersionMeta], number: u64) -> Result<ContentId> {
-        let undecided = || self.error(ErrorKind::Conflict, Operation::Get, path);
-        let mut next = match first_alone(versions, number) {
-            Some(native) => self.stamp_of(path, native).await?,
-            None => self.current(path).await?.map(|(_, stamp)| stamp),
+            permit != Permit::Open
         };
-        while let Some(stamp) = next.take() {
-            if stamp.version == number {
-                return Ok(stamp.content_id);
-            }
-            let parent = stamp.parent.filter(|_| stamp.version > number).ok_or_else(undecided)?;
-            if stamp.version - 1 == number {
-                return Ok(parent);
-            }
-            let native =
-                native_ids(versions, stamp.version - 1, Some(&parent)).next().ok_or_else(undecided)?;
-            next = self.stamp_of(path, native).await?;
-        }
-        Err(undecided())
+        let all = 0..self.replicas.len();
+        let order: Vec<usize> = all.clone().filter(permitted).collect();
+        if order.is_empty() { all.collect() } else { order }
     }
 
-    async fn stamp_of(&self, path: &SecretPath, native: &VersionId) -> Result<Option<Stamp>> {
-        let secret = self.primary.get(path, Some(native)).await?;
-        let number = secret.stamp.as_ref().map(|claim| VersionId::from_number(claim.version));
-        (self.verify)(path, number.as_ref(), Some(&secret))
-    }
-
-    /// The mode for the replica, where the current version is the one that `mode` names.
-    async fn native_mode(&self, path: &SecretPath, mode: &PutMode) -> Result<PutMode> {
-        let PutMode::Replace(wanted) = mode else { return Ok(mode.clone()) };
-        // A replica that compares and writes in one step tells by itself whether it is still the current one.
-        if self.is_atomic(mode)
-            && let Some(native) = self.known.take(path, wanted)
-        {
-            return Ok(PutMode::Replace(native));
-        }
-        match self.current(path).await? {
-            Some((native, stamp)) if Some(stamp.version) == wanted.number() => Ok(PutMode::Replace(native)),
-            _ => Err(self.error(ErrorKind::Conflict, Operation::Put, path)),
+    /// Remembers what an answer says about a replica, and raises an alarm where it cannot be true.
+    fn note<T>(&self, at: usize, answer: &Result<T>) {
+        let kind = answer.as_ref().err().map(Error::kind);
+        let mut breaker = self.breaker(at);
+        *breaker = breaker.after(&self.config.breaker, kind, Timestamp::now());
+        drop(breaker);
+        if let Some(kind @ (ErrorKind::Tampered | ErrorKind::Stale)) = kind {
+            let replica = self.replicas[at].name();
+            tracing::warn!(replica, %kind, "a replica answered what cannot be true");
         }
     }
 
-    /// Whether the replica does `mode` as one atomic step.
-    fn is_atomic(&self, mode: &PutMode) -> bool {
-        let can = self.primary.capabilities();
-        match mode {
-            PutMode::Upsert => true,
-            PutMode::Create => can.atomic_create,
-            PutMode::Replace(_) => can.atomic_replace,
-        }
+    /// What is told where no replica had an answer: the worst first, since it is about the data; else the first.
+    fn failure(&self, failures: Vec<(usize, Error)>) -> Error {
+        let rank = |kind| match kind {
+            ErrorKind::Tampered => 0,
+            ErrorKind::Stale => 1,
+            _ => 2,
+        };
+        let worst = failures.into_iter().map(|(_, error)| error).min_by_key(|error| rank(error.kind()));
+        worst.unwrap_or_else(|| {
+            Error::new(ErrorKind::TimedOut, Operation::Get, self.to_string())
+                .with_detail("no replica answered in time")
+        })
     }
 
-    /// Writes where the replica has no conditions: look, write, look again.
-    ///
-    /// Two writers can both pass the first look. The second look finds the other's content under the same
-    /// number, and both report a `Conflict`; nothing is dropped where the replica keeps versions.
-    async fn put_unconditionally(
-        &self,
-        path: &SecretPath,
-        secret: &NewSecret,
-        stamp: &Stamp,
-        mode: &PutMode,
-    ) -> Result<Written> {
-        if *mode == PutMode::Create && self.current(path).await?.is_some() {
-            return Err(self.error(ErrorKind::AlreadyExists, Operation::Put, path));
-        }
-        let written = self.primary.put(path, secret, &PutMode::Upsert).await?;
-        let conflict = || self.error(ErrorKind::Conflict, Operation::Put, path);
-        if self.primary.capabilities().versions {
-            let rivals = self.primary.versions(path).await?;
-            let same_number =
-                rivals.iter().filter_map(|meta| meta.stamp.as_ref()).filter(|s| s.version == stamp.version);
-            if same_number.into_iter().any(|claim| !claim.content_id.matches(&stamp.content_id)) {
-                return Err(conflict());
-            }
-        } else if !self.holds(path, stamp).await? {
-            return Err(conflict());
-        }
-        Ok(written)
+    fn breaker(&self, at: usize) -> MutexGuard<'_, Breaker> {
+        self.breakers[at].lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    async fn holds(&self, path: &SecretPath, stamp: &Stamp) -> Result<bool> {
-        let current = self.current(path).await?;
-        Ok(current.is_some_and(|(_, found)| found.content_id.matches(&stamp.content_id)))
+    /// A secret with the replica that gave it, where there are several.
+    fn given(&self, mut secret: Secret, replica: usize) -> Secret {
+        if self.replicas.len() > 1 {
+            secret.served = Some(Served::new(self.replicas[replica].name(), replica > 0));
+        }
+        secret
+    }
+}
+
+/// Whether another replica may know better.
+fn verdict<T>(answer: Result<T>) -> Verdict<Result<T>, Error> {
+    match answer {
+        Err(error) => match error.kind() {
+            ErrorKind::Unavailable
+            | ErrorKind::TimedOut
+            | ErrorKind::RateLimited
+            | ErrorKind::Tampered
+            | ErrorKind::Stale => Verdict::Next(error),
+            _ => Verdict::Final(Err(error)),
+        },
+        answer => Verdict::Final(answer),
     }
 }
 
 #[async_trait]
 impl SecretBackend for FailoverBackend {
     fn capabilities(&self) -> Capabilities {
-        self.primary.capabilities()
+        self.primary().capabilities()
     }
 
     async fn check(&self) -> Result<()> {
-        self.primary.check().await
+        self.primary().check().await
     }
 
     async fn get(&self, path: &SecretPath, at: Option<&VersionId>) -> Result<Secret> {
-        let Some(wanted) = at else {
-            return self.verified(path, None, self.primary.get(path, None).await);
-        };
-        let missing = || self.error(ErrorKind::NotFound, Operation::Get, path);
-        let number = wanted.number().ok_or_else(missing)?;
-        let versions = self.primary.versions(path).await?;
-        let content = if has_rivals(&versions, number) {
-            Some(self.winner(path, &versions, number).await?)
-        } else {
-            None
-        };
-        let mut answer = Err(missing());
-        for native in native_ids(&versions, number, content.as_ref()) {
-            answer = self.verified(path, at, self.primary.get(path, Some(native)).await);
-            if answer.is_ok() {
-                break;
-            }
-        }
-        answer
+        let ask = |replica: usize| self.replicas[replica].get(path, at);
+        let (replica, answer) = self.read(self.config.hedge_after, ask).await;
+        answer.map(|secret| self.given(secret, replica))
     }
 
+    /// A replica that answers a part of a batch has answered; the rest is asked for one by one.
     async fn get_many(&self, paths: &[SecretPath]) -> Vec<Result<Secret>> {
-        let answers = self.primary.get_many(paths).await;
-        paths.iter().zip(answers).map(|(path, answer)| self.verified(path, None, answer)).collect()
+        if self.replicas.len() == 1 {
+            return self.primary().get_many(paths).await;
+        }
+        let ask = async |replica: usize| whole(self.replicas[replica].get_many(paths).await);
+        let (replica, answers) = self.read(self.config.hedge_batch_after, ask).await;
+        let answers = match answers {
+            Ok(answers) => answers,
+            Err(error) => return paths.iter().map(|path| Err(again(&error).with_path(path))).collect(),
+        };
+        let settle = async |(path, answer): (&SecretPath, Result<Secret>)| match verdict(answer) {
+            Verdict::Final(answer) => answer.map(|secret| self.given(secret, replica)),
+            Verdict::Next(_) => self.get(path, None).await,
+        };
+        let gets: Vec<_> = paths.iter().zip(answers).map(settle).collect();
+        stream::iter(gets).buffered(AT_ONCE).collect().await
     }
 
     async fn put(&self, path: &SecretPath, secret: &NewSecret, mode: &PutMode) -> Result<Written> {
-        let stamp = secret.stamp.clone().ok_or_else(|| {
-            self.error(ErrorKind::InvalidInput, Operation::Put, path).with_detail("only sealed secrets")
-        })?;
-        let native = self.native_mode(path, mode).await?;
-        if self.is_atomic(&native) {
-            read_back(&*self.primary, path, secret, &native).await?;
-        } else {
-            self.put_unconditionally(path, secret, &stamp, &native).await?;
-        }
-        Ok(Written::version(VersionId::from_number(stamp.version)).with_stamp(Some(stamp)))
+        self.primary().put(path, secret, mode).await
     }
 
     async fn delete(&self, path: &SecretPath) -> Result<Written> {
-        Err(self.error(ErrorKind::Unsupported, Operation::Delete, path).with_detail(TOMBSTONES))
+        self.primary().delete(path).await
     }
 
     async fn undelete(&self, path: &SecretPath) -> Result<Written> {
-        Err(self.error(ErrorKind::Unsupported, Operation::Undelete, path).with_detail(TOMBSTONES))
+        self.primary().undelete(path).await
     }
 
     async fn purge(&self, path: &SecretPath) -> Result<Written> {
-        self.primary.purge(path).await
+        self.primary().purge(path).await
     }
 
     async fn versions(&self, path: &SecretPath) -> Result<Vec<VersionMeta>> {
-        let logical = logical_versions(self.primary.versions(path).await?);
-        if logical.is_empty() {
-            return Err(self.error(ErrorKind::NotFound, Operation::Versions, path));
-        }
-        Ok(logical)
+        self.read(self.config.hedge_after, |replica| self.replicas[replica].versions(path)).await.1
     }
 
+    /// The pages of a listing come from one replica: a token is another's nonsense.
     async fn list(&self, prefix: Option<&SecretPath>, page: Option<&PageToken>) -> Result<Page> {
-        self.primary.list(prefix, page).await
+        let Some(page) = page else {
+            let ask = |replica: usize| self.replicas[replica].list(prefix, None);
+            let (replica, answer) = self.read(self.config.hedge_batch_after, ask).await;
+            return answer.map(|page| with_replica(page, replica));
+        };
+        let (replica, token) =
+            of_replica(page).filter(|(at, _)| *at < self.replicas.len()).ok_or_else(|| {
+                Error::new(ErrorKind::InvalidInput, Operation::List, self.to_string())
+                    .with_detail("a page token of another listing")
+            })?;
+        let answer = self.replicas[replica].list(prefix, Some(&token)).await;
+        self.note(replica, &answer);
+        answer.map(|page| with_replica(page, replica))
+    }
+}
+
+/// How many secrets that a batch left open are asked for at once.
+const AT_ONCE: usize = 16;
+
+/// The answers to a batch; a failure where none of them is one.
+fn whole(answers: Vec<Result<Secret>>) -> Result<Vec<Result<Secret>>> {
+    let is_down = |answer: &Result<Secret>| {
+        let kind = answer.as_ref().err().map(Error::kind);
+        matches!(kind, Some(ErrorKind::Unavailable | ErrorKind::TimedOut | ErrorKind::RateLimited))
+    };
+    if !answers.is_empty() && answers.iter().all(is_down) {
+        return answers.into_iter().next().unwrap_or_else(|| unreachable!()).map(|_| Vec::new());
+    }
+    Ok(answers)
+}
+
+fn with_replica(mut page: Page, replica: usize) -> Page {
+    page.next = page.next.map(|token| PageToken::new(format!("{replica}.{}", token.as_str())));
+    page
+}
+
+fn of_replica(token: &PageToken) -> Option<(usize, PageToken)> {
+    let (replica, token) = token.as_str().split_once('.')?;
+    Some((replica.parse().ok()?, PageToken::new(token)))
+}
+
+/// The same failure for another path.
+fn again(error: &Error) -> Error {
+    let again = Error::new(error.kind(), error.operation(), error.backend().to_owned());
+    match error.retry_after() {
+        Some(wait) => again.with_retry_after(wait),
+        None => again,
     }
 }
 
 impl fmt::Debug for FailoverBackend {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("FailoverBackend").field("primary", &self.primary).finish_non_exhaustive()
+        f.debug_struct("FailoverBackend").field("replicas", &self.replicas).finish_non_exhaustive()
     }
 }
 
 impl fmt::Display for FailoverBackend {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.name)
+        f.write_str(self.primary().name())
     }
 }
-
-const TOMBSTONES: &str = "a sealed secret is deleted and brought back by writing a version";

@@ -5,7 +5,9 @@ mod breaker;
 mod failover;
 mod hedge;
 mod known;
+mod replica;
 mod translate;
 
 pub use breaker::{Breaker, BreakerConfig, Permit};
-pub use failover::{FailoverBackend, Verify};
+pub use failover::{FailoverBackend, FailoverConfig};
+pub use replica::{Replica, Verify};

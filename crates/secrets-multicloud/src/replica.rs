@@ -1,0 +1,267 @@
+//! One replica, behind logical versions and a verify function.
+
+#[cfg(test)]
+mod tests;
+
+use std::fmt;
+use std::sync::Arc;
+
+use secrets_backend::{
+    Capabilities, ContentId, Error, ErrorKind, NewSecret, Operation, Page, PageToken, PutMode, Result,
+    Secret, SecretBackend, SecretPath, Stamp, VersionId, VersionMeta, Written, async_trait, read_back,
+};
+
+use crate::known::Known;
+use crate::translate::{first_alone, has_rivals, logical_secret, logical_versions, native_ids};
+
+/// Judges an answer before it is used: path and version asked for, and what the replica answered.
+///
+/// - `Some(secret)`: the authentic stamp, or `Tampered`, `Stale`, `Conflict`.
+/// - `None`, the replica says there is none: `Ok(None)`, or `Stale` where this installation knows better.
+///
+/// The manager hands it in, so that this crate needs neither keys nor plaintext. Freshness applies only
+/// where no version was asked for: history may be old.
+pub type Verify =
+    dyn Fn(&SecretPath, Option<&VersionId>, Option<&Secret>) -> Result<Option<Stamp>> + Send + Sync;
+
+/// A sealed backend behind logical versions, every answer of which is verified before it is passed on.
+///
+/// Above it a [`VersionId`] is the logical number, below it the backend's own. Tombstones are passed up as
+/// what they are: a [`Secret`] whose stamp says so; the sealing wrapper above turns them into `NotFound`.
+/// `delete` and `undelete` are refused: with sealed secrets both are a `put`.
+pub struct Replica {
+    name: String,
+    backend: Arc<dyn SecretBackend>,
+    verify: Arc<Verify>,
+    known: Known,
+}
+
+impl Replica {
+    /// `backend`, called `name` in errors.
+    #[must_use]
+    pub fn new(name: impl Into<String>, backend: Arc<dyn SecretBackend>, verify: Arc<Verify>) -> Self {
+        Self { name: name.into(), backend, verify, known: Known::default() }
+    }
+
+    /// What it is called in errors and reports.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn error(&self, kind: ErrorKind, operation: Operation, path: &SecretPath) -> Error {
+        Error::new(kind, operation, self.name.clone()).with_path(path)
+    }
+
+    /// An answer of the replica, verified and under its logical version.
+    fn verified(&self, path: &SecretPath, at: Option<&VersionId>, answer: Result<Secret>) -> Result<Secret> {
+        match answer {
+            Ok(secret) => match (self.verify)(path, at, Some(&secret))? {
+                Some(stamp) => {
+                    if at.is_none() {
+                        self.known.note(path, &secret.version, stamp.version);
+                    }
+                    Ok(logical_secret(secret, stamp))
+                }
+                None => Err(self
+                    .error(ErrorKind::Unexpected, Operation::Get, path)
+                    .with_detail("the verify function gave no stamp for a present secret")),
+            },
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                (self.verify)(path, at, None)?;
+                Err(error)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The current version under the replica's own id, with its verified stamp.
+    async fn current(&self, path: &SecretPath) -> Result<Option<(VersionId, Stamp)>> {
+        match self.backend.get(path, None).await {
+            Ok(secret) => {
+                let stamp = (self.verify)(path, None, Some(&secret))?;
+                Ok(stamp.map(|stamp| (secret.version, stamp)))
+            }
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The content that was version `number`, of several that claim to be it: what lost a race stays in a history for a
+    /// while, and was never the current version. The current version, or the first above that has no rival, names its
+    /// parent, and that its own.
+    async fn winner(&self, path: &SecretPath, versions: &[VersionMeta], number: u64) -> Result<ContentId> {
+        let undecided = || self.error(ErrorKind::Conflict, Operation::Get, path);
+        let mut next = match first_alone(versions, number) {
+            Some(native) => self.stamp_of(path, native).await?,
+            None => self.current(path).await?.map(|(_, stamp)| stamp),
+        };
+        while let Some(stamp) = next.take() {
+            if stamp.version == number {
+                return Ok(stamp.content_id);
+            }
+            let parent = stamp.parent.filter(|_| stamp.version > number).ok_or_else(undecided)?;
+            if stamp.version - 1 == number {
+                return Ok(parent);
+            }
+            let native =
+                native_ids(versions, stamp.version - 1, Some(&parent)).next().ok_or_else(undecided)?;
+            next = self.stamp_of(path, native).await?;
+        }
+        Err(undecided())
+    }
+
+    async fn stamp_of(&self, path: &SecretPath, native: &VersionId) -> Result<Option<Stamp>> {
+        let secret = self.backend.get(path, Some(native)).await?;
+        let number = secret.stamp.as_ref().map(|claim| VersionId::from_number(claim.version));
+        (self.verify)(path, number.as_ref(), Some(&secret))
+    }
+
+    /// The mode for the replica, where the current version is the one that `mode` names.
+    async fn native_mode(&self, path: &SecretPath, mode: &PutMode) -> Result<PutMode> {
+        let PutMode::Replace(wanted) = mode else { return Ok(mode.clone()) };
+        // A replica that compares and writes in one step tells by itself whether it is still the current one.
+        if self.is_atomic(mode)
+            && let Some(native) = self.known.take(path, wanted)
+        {
+            return Ok(PutMode::Replace(native));
+        }
+        match self.current(path).await? {
+            Some((native, stamp)) if Some(stamp.version) == wanted.number() => Ok(PutMode::Replace(native)),
+            _ => Err(self.error(ErrorKind::Conflict, Operation::Put, path)),
+        }
+    }
+
+    /// Whether the replica does `mode` as one atomic step.
+    fn is_atomic(&self, mode: &PutMode) -> bool {
+        let can = self.backend.capabilities();
+        match mode {
+            PutMode::Upsert => true,
+            PutMode::Create => can.atomic_create,
+            PutMode::Replace(_) => can.atomic_replace,
+        }
+    }
+
+    /// Writes where the replica has no conditions: look, write, look again.
+    ///
+    /// Two writers can both pass the first look. The second look finds the other's content under the same
+    /// number, and both report a `Conflict`; nothing is dropped where the replica keeps versions.
+    async fn put_unconditionally(
+        &self,
+        path: &SecretPath,
+        secret: &NewSecret,
+        stamp: &Stamp,
+        mode: &PutMode,
+    ) -> Result<Written> {
+        if *mode == PutMode::Create && self.current(path).await?.is_some() {
+            return Err(self.error(ErrorKind::AlreadyExists, Operation::Put, path));
+        }
+        let written = self.backend.put(path, secret, &PutMode::Upsert).await?;
+        let conflict = || self.error(ErrorKind::Conflict, Operation::Put, path);
+        if self.backend.capabilities().versions {
+            let rivals = self.backend.versions(path).await?;
+            let same_number =
+                rivals.iter().filter_map(|meta| meta.stamp.as_ref()).filter(|s| s.version == stamp.version);
+            if same_number.into_iter().any(|claim| !claim.content_id.matches(&stamp.content_id)) {
+                return Err(conflict());
+            }
+        } else if !self.holds(path, stamp).await? {
+            return Err(conflict());
+        }
+        Ok(written)
+    }
+
+    async fn holds(&self, path: &SecretPath, stamp: &Stamp) -> Result<bool> {
+        let current = self.current(path).await?;
+        Ok(current.is_some_and(|(_, found)| found.content_id.matches(&stamp.content_id)))
+    }
+}
+
+#[async_trait]
+impl SecretBackend for Replica {
+    fn capabilities(&self) -> Capabilities {
+        self.backend.capabilities()
+    }
+
+    async fn check(&self) -> Result<()> {
+        self.backend.check().await
+    }
+
+    async fn get(&self, path: &SecretPath, at: Option<&VersionId>) -> Result<Secret> {
+        let Some(wanted) = at else {
+            return self.verified(path, None, self.backend.get(path, None).await);
+        };
+        let missing = || self.error(ErrorKind::NotFound, Operation::Get, path);
+        let number = wanted.number().ok_or_else(missing)?;
+        let versions = self.backend.versions(path).await?;
+        let content = if has_rivals(&versions, number) {
+            Some(self.winner(path, &versions, number).await?)
+        } else {
+            None
+        };
+        let mut answer = Err(missing());
+        for native in native_ids(&versions, number, content.as_ref()) {
+            answer = self.verified(path, at, self.backend.get(path, Some(native)).await);
+            if answer.is_ok() {
+                break;
+            }
+        }
+        answer
+    }
+
+    async fn get_many(&self, paths: &[SecretPath]) -> Vec<Result<Secret>> {
+        let answers = self.backend.get_many(paths).await;
+        paths.iter().zip(answers).map(|(path, answer)| self.verified(path, None, answer)).collect()
+    }
+
+    async fn put(&self, path: &SecretPath, secret: &NewSecret, mode: &PutMode) -> Result<Written> {
+        let stamp = secret.stamp.clone().ok_or_else(|| {
+            self.error(ErrorKind::InvalidInput, Operation::Put, path).with_detail("only sealed secrets")
+        })?;
+        let native = self.native_mode(path, mode).await?;
+        if self.is_atomic(&native) {
+            read_back(&*self.backend, path, secret, &native).await?;
+        } else {
+            self.put_unconditionally(path, secret, &stamp, &native).await?;
+        }
+        Ok(Written::version(VersionId::from_number(stamp.version)).with_stamp(Some(stamp)))
+    }
+
+    async fn delete(&self, path: &SecretPath) -> Result<Written> {
+        Err(self.error(ErrorKind::Unsupported, Operation::Delete, path).with_detail(TOMBSTONES))
+    }
+
+    async fn undelete(&self, path: &SecretPath) -> Result<Written> {
+        Err(self.error(ErrorKind::Unsupported, Operation::Undelete, path).with_detail(TOMBSTONES))
+    }
+
+    async fn purge(&self, path: &SecretPath) -> Result<Written> {
+        self.backend.purge(path).await
+    }
+
+    async fn versions(&self, path: &SecretPath) -> Result<Vec<VersionMeta>> {
+        let logical = logical_versions(self.backend.versions(path).await?);
+        if logical.is_empty() {
+            return Err(self.error(ErrorKind::NotFound, Operation::Versions, path));
+        }
+        Ok(logical)
+    }
+
+    async fn list(&self, prefix: Option<&SecretPath>, page: Option<&PageToken>) -> Result<Page> {
+        self.backend.list(prefix, page).await
+    }
+}
+
+impl fmt::Debug for Replica {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Replica").field("backend", &self.backend).finish_non_exhaustive()
+    }
+}
+
+impl fmt::Display for Replica {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.name)
+    }
+}
+
+const TOMBSTONES: &str = "a sealed secret is deleted and brought back by writing a version";
