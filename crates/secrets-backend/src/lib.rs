@@ -29,7 +29,7 @@ pub use metadata::{Metadata, RotationPolicy};
 pub use path::{InvalidPath, SecretPath};
 pub use read_back::read_back;
 pub use secret::{
-    Listed, NewSecret, Page, PageToken, Secret, Served, VersionId, VersionMeta, VersionState, Written,
+    Level, Listed, NewSecret, Page, PageToken, Secret, Served, VersionId, VersionMeta, VersionState, Written,
 };
 pub use stamp::{ContentId, InvalidStamp, Stamp, StampKind};
 pub use time::Timestamp;

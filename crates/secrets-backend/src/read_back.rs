@@ -38,7 +38,7 @@ pub async fn read_back<B: SecretBackend + ?Sized>(
         tokio::time::sleep(pause).await;
         match find(backend, path, secret, mode).await {
             Ok(Found::Ours(version)) => {
-                return Ok(Written { version, stamp: secret.stamp.clone() });
+                return Ok(Written { version, ..Written::default() }.with_stamp(secret.stamp.clone()));
             }
             Ok(Found::Other) => {
                 return Err(Error::new(ErrorKind::Conflict, Operation::Put, backend.to_string())

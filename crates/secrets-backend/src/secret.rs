@@ -100,13 +100,35 @@ pub struct Written {
     pub version: Option<VersionId>,
     /// The stamp of that version, in sealed mode.
     pub stamp: Option<Stamp>,
+    /// Which of several replicas have it.
+    pub level: Level,
+}
+
+/// How far a write has come among several replicas; the least is first.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
+pub enum Level {
+    /// It is durable on this machine, and no replica is known to have it.
+    Local,
+    /// The primary has it, and not yet each of the others.
+    Primary,
+    /// All have it.
+    #[default]
+    All,
 }
 
 impl Written {
     /// A write that made a version.
     #[must_use]
     pub const fn version(id: VersionId) -> Self {
-        Self { version: Some(id), stamp: None }
+        Self { version: Some(id), stamp: None, level: Level::All }
+    }
+
+    /// The same, as far as it has come.
+    #[must_use]
+    pub const fn at(mut self, level: Level) -> Self {
+        self.level = level;
+        self
     }
 
     /// The same with the stamp of what was written.

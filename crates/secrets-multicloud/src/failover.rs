@@ -2,10 +2,11 @@
 
 #[cfg(test)]
 mod tests;
+mod write;
 
 use std::fmt;
 use std::future::Future;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use futures_util::{StreamExt, stream};
@@ -17,12 +18,14 @@ use tokio::time::Instant;
 
 use crate::breaker::{Breaker, BreakerConfig, Permit};
 use crate::hedge::{Outcome, Patience, Verdict, first};
+use crate::journal::Journal;
 use crate::replica::Replica;
+pub use write::{Drained, WhenDown};
 
 /// Several replicas of one safe as one backend.
 ///
 /// Reads ask the first replica, and the next where it fails, is slow, or answers what cannot be true. Writes go to the
-/// first alone.
+/// first, and by way of a journal to the others.
 ///
 /// | answer of a replica | then |
 /// | --- | --- |
@@ -34,6 +37,7 @@ use crate::replica::Replica;
 pub struct FailoverBackend {
     replicas: Vec<Replica>,
     breakers: Vec<Mutex<Breaker>>,
+    journal: Option<Arc<dyn Journal>>,
     config: FailoverConfig,
 }
 
@@ -49,6 +53,10 @@ pub struct FailoverConfig {
     pub hedge_batch_after: Duration,
     /// When a replica is left alone.
     pub breaker: BreakerConfig,
+    /// How long a write goes on trying the other replicas after the primary has it. Default: 5 s.
+    pub drain_timeout: Duration,
+    /// What becomes of a write while the primary cannot take it. Default: it waits in the journal.
+    pub when_down: WhenDown,
 }
 
 impl Default for FailoverConfig {
@@ -58,6 +66,8 @@ impl Default for FailoverConfig {
             hedge_after: Duration::from_millis(300),
             hedge_batch_after: Duration::from_secs(2),
             breaker: BreakerConfig::default(),
+            drain_timeout: Duration::from_secs(5),
+            when_down: WhenDown::default(),
         }
     }
 }
@@ -66,15 +76,25 @@ impl FailoverBackend {
     /// One replica, for which nobody steps in.
     #[must_use]
     pub fn new(only: Replica) -> Self {
-        Self::over(only, Vec::new(), FailoverConfig::default())
+        Self {
+            replicas: vec![only],
+            breakers: vec![Mutex::default()],
+            journal: None,
+            config: FailoverConfig::default(),
+        }
     }
 
-    /// `primary`, and those that are asked where it fails, in this order.
+    /// `primary`, and those that are asked where it fails, in this order; what they have not got yet is in the journal.
     #[must_use]
-    pub fn over(primary: Replica, others: Vec<Replica>, config: FailoverConfig) -> Self {
+    pub fn over(
+        primary: Replica,
+        others: Vec<Replica>,
+        journal: Arc<dyn Journal>,
+        config: FailoverConfig,
+    ) -> Self {
         let replicas: Vec<Replica> = std::iter::once(primary).chain(others).collect();
         let breakers = replicas.iter().map(|_| Mutex::default()).collect();
-        Self { replicas, breakers, config }
+        Self { replicas, breakers, journal: Some(journal), config }
     }
 
     fn primary(&self) -> &Replica {
@@ -187,6 +207,9 @@ impl SecretBackend for FailoverBackend {
     }
 
     async fn get(&self, path: &SecretPath, at: Option<&VersionId>) -> Result<Secret> {
+        if let Some(own) = write::own(&self.waiting().await?, path, at) {
+            return Ok(own);
+        }
         let ask = |replica: usize| self.replicas[replica].get(path, at);
         let (replica, answer) = self.read(self.config.hedge_after, ask).await;
         answer.map(|secret| self.given(secret, replica))
@@ -203,7 +226,13 @@ impl SecretBackend for FailoverBackend {
             Ok(answers) => answers,
             Err(error) => return paths.iter().map(|path| Err(again(&error).with_path(path))).collect(),
         };
+        let waiting = match self.waiting().await {
+            Ok(waiting) => waiting,
+            Err(error) => return paths.iter().map(|path| Err(again(&error).with_path(path))).collect(),
+        };
+        let waiting = &waiting;
         let settle = async |(path, answer): (&SecretPath, Result<Secret>)| match verdict(answer) {
+            _ if waiting.iter().any(|row| row.path == *path) => self.get(path, None).await,
             Verdict::Final(answer) => answer.map(|secret| self.given(secret, replica)),
             Verdict::Next(_) => self.get(path, None).await,
         };
@@ -212,7 +241,10 @@ impl SecretBackend for FailoverBackend {
     }
 
     async fn put(&self, path: &SecretPath, secret: &NewSecret, mode: &PutMode) -> Result<Written> {
-        self.primary().put(path, secret, mode).await
+        match &self.journal {
+            Some(journal) => self.write(journal, path, secret, mode).await,
+            None => self.primary().put(path, secret, mode).await,
+        }
     }
 
     async fn delete(&self, path: &SecretPath) -> Result<Written> {
@@ -233,10 +265,12 @@ impl SecretBackend for FailoverBackend {
 
     /// The pages of a listing come from one replica: a token is another's nonsense.
     async fn list(&self, prefix: Option<&SecretPath>, page: Option<&PageToken>) -> Result<Page> {
+        let waiting = self.waiting().await?;
+        let shown = |page, replica| with_replica(write::with_own(page, &waiting, prefix, false), replica);
         let Some(page) = page else {
             let ask = |replica: usize| self.replicas[replica].list(prefix, None);
             let (replica, answer) = self.read(self.config.hedge_batch_after, ask).await;
-            return answer.map(|page| with_replica(page, replica));
+            return answer.map(|page| with_replica(write::with_own(page, &waiting, prefix, true), replica));
         };
         let (replica, token) =
             of_replica(page).filter(|(at, _)| *at < self.replicas.len()).ok_or_else(|| {
@@ -245,7 +279,7 @@ impl SecretBackend for FailoverBackend {
             })?;
         let answer = self.replicas[replica].list(prefix, Some(&token)).await;
         self.note(replica, &answer);
-        answer.map(|page| with_replica(page, replica))
+        answer.map(|page| shown(page, replica))
     }
 }
 

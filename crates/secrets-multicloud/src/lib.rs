@@ -3,13 +3,18 @@
 
 mod breaker;
 mod failover;
+mod forward;
 mod hedge;
+mod journal;
 mod known;
 mod relation;
 mod replica;
+mod sync;
 mod translate;
 
 pub use breaker::{Breaker, BreakerConfig, Permit};
-pub use failover::{FailoverBackend, FailoverConfig};
+pub use failover::{Drained, FailoverBackend, FailoverConfig, WhenDown};
+pub use journal::{Journal, Row};
 pub use relation::{Record, Relation, relation};
 pub use replica::{Replica, Verify};
+pub use sync::{Applied, Plan, Step, apply, plan};

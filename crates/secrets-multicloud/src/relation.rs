@@ -35,7 +35,7 @@ impl Relation {
 }
 
 /// The content of each version of a secret that is known to belong to one history.
-pub type Record<'a> = dyn Fn(u64) -> Option<ContentId> + 'a;
+pub type Record<'a> = dyn Fn(u64) -> Option<ContentId> + Sync + 'a;
 
 /// Relates two copies; none is a secret that was never there, since what was deleted or purged leaves a tombstone.
 #[must_use]

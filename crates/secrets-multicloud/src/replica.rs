@@ -113,8 +113,7 @@ impl Replica {
 
     async fn stamp_of(&self, path: &SecretPath, native: &VersionId) -> Result<Option<Stamp>> {
         let secret = self.backend.get(path, Some(native)).await?;
-        let number = secret.stamp.as_ref().map(|claim| VersionId::from_number(claim.version));
-        (self.verify)(path, number.as_ref(), Some(&secret))
+        self.judged(path, &secret)
     }
 
     /// The mode for the replica, where the current version is the one that `mode` names.
@@ -139,6 +138,44 @@ impl Replica {
             PutMode::Upsert => true,
             PutMode::Create => can.atomic_create,
             PutMode::Replace(_) => can.atomic_replace,
+        }
+    }
+
+    /// What the replica has now, however old, under its own id.
+    pub(crate) async fn held(&self, path: &SecretPath) -> Result<Option<(VersionId, Stamp)>> {
+        match self.backend.get(path, None).await {
+            Ok(secret) => Ok(self.judged(path, &secret)?.map(|stamp| (secret.version, stamp))),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The current version with its bytes as they are, for another replica.
+    pub(crate) async fn envelope(&self, path: &SecretPath) -> Result<(NewSecret, Stamp)> {
+        let secret = self.backend.get(path, None).await?;
+        let unsealed = || self.error(ErrorKind::Tampered, Operation::Get, path);
+        let stamp = self.judged(path, &secret)?.ok_or_else(unsealed)?;
+        Ok((NewSecret::new(secret.value).with_stamp(stamp.clone()), stamp))
+    }
+
+    /// The authentic stamp of what was answered, as a version of the history: it may be old.
+    fn judged(&self, path: &SecretPath, secret: &Secret) -> Result<Option<Stamp>> {
+        let number = secret.stamp.as_ref().map(|claim| VersionId::from_number(claim.version));
+        (self.verify)(path, number.as_ref(), Some(secret))
+    }
+
+    /// Writes under a mode of the replica's own ids.
+    pub(crate) async fn write(
+        &self,
+        path: &SecretPath,
+        secret: &NewSecret,
+        stamp: &Stamp,
+        native: &PutMode,
+    ) -> Result<Written> {
+        if self.is_atomic(native) {
+            read_back(&*self.backend, path, secret, native).await
+        } else {
+            self.put_unconditionally(path, secret, stamp, native).await
         }
     }
 
@@ -219,11 +256,7 @@ impl SecretBackend for Replica {
             self.error(ErrorKind::InvalidInput, Operation::Put, path).with_detail("only sealed secrets")
         })?;
         let native = self.native_mode(path, mode).await?;
-        if self.is_atomic(&native) {
-            read_back(&*self.backend, path, secret, &native).await?;
-        } else {
-            self.put_unconditionally(path, secret, &stamp, &native).await?;
-        }
+        self.write(path, secret, &stamp, &native).await?;
         Ok(Written::version(VersionId::from_number(stamp.version)).with_stamp(Some(stamp)))
     }
 

@@ -8,7 +8,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use secrets_backend::{ContentId, MemoryBackend, Stamp, StampKind};
 
 use super::*;
+use crate::journal::Row;
 use crate::replica::Verify;
+
+mod writes;
 
 /// A memory that fails, hangs or lies as it is told, and counts what it is asked.
 #[derive(Debug, Default)]
@@ -113,6 +116,56 @@ impl fmt::Display for Moody {
     }
 }
 
+/// A journal that survives nothing, and fails when it is told.
+#[derive(Debug, Default)]
+struct Memory {
+    rows: Mutex<Vec<Row>>,
+    fails: std::sync::atomic::AtomicBool,
+}
+
+impl Memory {
+    fn rows(&self) -> Result<MutexGuard<'_, Vec<Row>>> {
+        if self.fails.load(Ordering::SeqCst) {
+            return Err(Error::new(ErrorKind::Unavailable, Operation::Put, "journal"));
+        }
+        Ok(self.rows.lock().unwrap())
+    }
+}
+
+fn copy(secret: &NewSecret) -> NewSecret {
+    NewSecret::new(secret.value.duplicate()).with_stamp(secret.stamp.clone().unwrap())
+}
+
+#[async_trait]
+impl Journal for Memory {
+    async fn add(&self, path: &SecretPath, secret: &NewSecret, targets: &[&str]) -> Result<u64> {
+        let mut rows = self.rows()?;
+        let id = rows.iter().map(|row| row.id).max().unwrap_or_default() + 1;
+        let targets = targets.iter().map(|&name| name.to_owned()).collect();
+        rows.push(Row::new(id, path.clone(), copy(secret), targets));
+        Ok(id)
+    }
+
+    async fn done(&self, row: u64, replica: &str) -> Result<()> {
+        let mut rows = self.rows()?;
+        rows.iter_mut()
+            .filter(|one| one.id == row)
+            .for_each(|one| one.targets.retain(|name| name != replica));
+        rows.retain(|row| !row.targets.is_empty());
+        Ok(())
+    }
+
+    async fn forget(&self, row: u64) -> Result<()> {
+        self.rows()?.retain(|one| one.id != row);
+        Ok(())
+    }
+
+    async fn rows(&self) -> Result<Vec<Row>> {
+        let copied = |row: &Row| Row::new(row.id, row.path.clone(), copy(&row.secret), row.targets.clone());
+        Ok(Memory::rows(self)?.iter().map(copied).collect())
+    }
+}
+
 fn path(name: &str) -> SecretPath {
     name.parse().unwrap()
 }
@@ -151,7 +204,8 @@ async fn three() -> ([Arc<Moody>; 3], FailoverBackend) {
         Replica::new(name, backend, verify())
     });
     let primary = named.next().unwrap();
-    let failover = FailoverBackend::over(primary, named.collect(), FailoverConfig::default());
+    let journal = Arc::new(Memory::default());
+    let failover = FailoverBackend::over(primary, named.collect(), journal, FailoverConfig::default());
     (replicas, failover)
 }
 

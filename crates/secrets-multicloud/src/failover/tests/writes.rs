@@ -1,0 +1,146 @@
+//! What becomes of writes when replicas are down, and when they come back.
+
+use secrets_backend::{Level, SecretBackendExt};
+
+use super::*;
+use crate::failover::WhenDown;
+
+/// The next version of a secret, as the seal above makes it.
+fn next(version: u64, content: u8, parent: u8) -> NewSecret {
+    let parent = Some(ContentId::new([parent; 32]));
+    let stamp = Stamp::new(StampKind::Secret, version, Some(1), 7, ContentId::new([content; 32]), parent);
+    NewSecret::new(vec![content]).with_stamp(stamp)
+}
+
+fn replace(version: u64) -> PutMode {
+    PutMode::Replace(VersionId::from_number(version))
+}
+
+async fn put(backend: &FailoverBackend, version: u64, content: u8) -> Result<Level> {
+    let written =
+        backend.put(&path("a"), &next(version, content, content - 1), &replace(version - 1)).await?;
+    assert_eq!(written.version.unwrap().number(), Some(version));
+    Ok(written.level)
+}
+
+/// What each replica holds of `a`.
+async fn held(replicas: &[Arc<Moody>; 3]) -> [u8; 3] {
+    let mut held = [0; 3];
+    for (one, replica) in held.iter_mut().zip(replicas) {
+        *one = replica.memory.get(&path("a"), None).await.unwrap().value.expose()[0];
+    }
+    held
+}
+
+async fn read(backend: &FailoverBackend) -> (u8, String) {
+    let secret = backend.get(&path("a"), None).await.unwrap();
+    (secret.value.expose()[0], secret.served.unwrap().by)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_write_comes_to_all_replicas_with_the_same_bytes() {
+    let (replicas, backend) = three().await;
+    assert_eq!(put(&backend, 3, 3).await.unwrap(), Level::All);
+    assert_eq!(held(&replicas).await, [3, 3, 3]);
+    assert_eq!(backend.drain().await.unwrap().left, 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_replica_that_was_down_catches_up_in_order() {
+    let (replicas, backend) = three().await;
+    replicas[1].is(Mood::Fails(ErrorKind::Unavailable));
+    for version in 3..=5 {
+        let content = u8::try_from(version).unwrap();
+        assert_eq!(put(&backend, version, content).await.unwrap(), Level::Primary);
+    }
+    assert_eq!(held(&replicas).await, [5, 2, 5]);
+    replicas[1].is(Mood::Well);
+    assert_eq!(backend.drain().await.unwrap().left, 0);
+    assert_eq!(held(&replicas).await, [5, 5, 5]);
+    assert_eq!(replicas[1].memory.versions(&path("a")).await.unwrap().len(), 5, "none was skipped");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_write_while_the_primary_is_down_waits_and_is_seen_by_every_read() {
+    for mood in [ErrorKind::Unavailable, ErrorKind::TimedOut, ErrorKind::RateLimited].map(Mood::Fails) {
+        let (replicas, backend) = three().await;
+        replicas[0].is(mood);
+        assert_eq!(put(&backend, 3, 3).await.unwrap(), Level::Local, "{mood:?}");
+        assert_eq!(put(&backend, 4, 4).await.unwrap(), Level::Local, "{mood:?}");
+        assert_eq!(held(&replicas).await, [2, 2, 2], "nobody has what the primary lacks");
+        assert_eq!(read(&backend).await, (4, "journal".to_owned()));
+        let batch = backend.get_many(&["a", "b"].map(path)).await;
+        assert_eq!(batch[0].as_ref().unwrap().value.expose(), [4]);
+        assert_eq!(batch[1].as_ref().unwrap().value.expose(), [2]);
+        let old = backend.get(&path("a"), Some(&VersionId::from_number(3))).await.unwrap();
+        assert_eq!(old.value.expose(), [3]);
+        replicas[0].is(Mood::Well);
+        assert_eq!(backend.drain().await.unwrap().left, 0);
+        assert_eq!((held(&replicas).await, read(&backend).await), ([4, 4, 4], (4, "one".to_owned())));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_waits_is_listed() {
+    let (replicas, backend) = three().await;
+    replicas[0].is(Mood::Fails(ErrorKind::Unavailable));
+    let created = sealed(1, 1);
+    backend.put(&path("new/one"), &created, &PutMode::Create).await.unwrap();
+    put(&backend, 3, 3).await.unwrap();
+    let listed = backend.list_all(None).await.unwrap();
+    let mut versions: Vec<_> =
+        listed.iter().map(|item| (item.path.as_str(), item.stamp.as_ref().unwrap().version)).collect();
+    versions.sort_unstable();
+    assert_eq!(versions, [("a", 3), ("b", 2), ("c", 2), ("new/one", 1)]);
+    assert_eq!(backend.list_all(Some(&path("new"))).await.unwrap().len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_refused_write_leaves_nothing_behind() {
+    for kind in [ErrorKind::Conflict, ErrorKind::PermissionDenied, ErrorKind::InvalidInput] {
+        let (replicas, backend) = three().await;
+        replicas[0].is(Mood::Fails(kind));
+        assert_eq!(put(&backend, 3, 3).await.unwrap_err().kind(), kind);
+        replicas[0].is(Mood::Well);
+        assert_eq!(backend.drain().await.unwrap().left, 0);
+        assert_eq!(held(&replicas).await, [2, 2, 2], "{kind:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn without_a_journal_nothing_is_written_and_with_deny_nothing_waits() {
+    let (replicas, mut backend) = three().await;
+    backend.config.when_down = WhenDown::Deny;
+    replicas[0].is(Mood::Fails(ErrorKind::Unavailable));
+    assert_eq!(put(&backend, 3, 3).await.unwrap_err().kind(), ErrorKind::Unavailable);
+    assert_eq!(backend.drain().await.unwrap().left, 0);
+    let journal = Arc::new(Memory::default());
+    journal.fails.store(true, Ordering::SeqCst);
+    backend.journal = Some(journal);
+    replicas[0].is(Mood::Well);
+    assert_eq!(put(&backend, 3, 3).await.unwrap_err().kind(), ErrorKind::Unavailable);
+    assert_eq!(held(&replicas).await, [2, 2, 2], "nothing is begun that is not kept");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_someone_else_wrote_meanwhile_is_kept_and_told() {
+    let (replicas, backend) = three().await;
+    replicas[0].is(Mood::Fails(ErrorKind::Unavailable));
+    put(&backend, 3, 3).await.unwrap();
+    // Another installation reaches the primary.
+    replicas[0].memory.put(&path("a"), &next(3, 9, 2), &PutMode::Upsert).await.unwrap();
+    replicas[0].is(Mood::Well);
+    let drained = backend.drain().await.unwrap();
+    assert_eq!((drained.left, drained.diverged.len()), (1, 1));
+    assert_eq!(held(&replicas).await, [9, 2, 2], "neither is written over the other");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_slow_replica_does_not_hold_the_answer_up_for_longer_than_its_time() {
+    let (replicas, backend) = three().await;
+    replicas[2].is(Mood::Hangs);
+    let began = Instant::now();
+    assert_eq!(put(&backend, 3, 3).await.unwrap(), Level::Primary);
+    assert_eq!(began.elapsed(), Duration::from_secs(5));
+    assert_eq!(held(&replicas).await, [3, 3, 2]);
+}
