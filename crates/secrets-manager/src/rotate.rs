@@ -73,6 +73,7 @@ impl Safe {
         if let Err(error) = self.replica.push().await {
             tracing::warn!(%error, "rotated; header and keyring could not be compared with the backend's afterwards");
         }
+        self.push_to_standbys().await;
         let epoch = keyring.active_epoch().unwrap_or_default();
         Ok(Rotated { epoch, epochs: keyring.epochs().len() })
     }

@@ -15,6 +15,7 @@ use secrets_backend::{
 };
 use secrets_crypto::Suite;
 use secrets_crypto::header::Fingerprint;
+use secrets_multicloud::{Drained, FailoverBackend};
 
 use crate::audited::AuditBackend;
 use crate::blocking::blocking;
@@ -38,12 +39,33 @@ pub enum Place {
     Own,
 }
 
+/// A backend that has what the first one has.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Standby {
+    /// The backend.
+    pub backend: Arc<dyn SecretBackend>,
+    /// Who else can use it.
+    pub place: Place,
+}
+
+impl Standby {
+    /// A backend that others use as well.
+    #[must_use]
+    pub fn new(backend: Arc<dyn SecretBackend>) -> Self {
+        Self { backend, place: Place::Shared }
+    }
+}
+
 /// How a safe is opened.
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct Options {
     /// The backend that keeps the secrets.
     pub backend: Arc<dyn SecretBackend>,
+    /// Where else sealed secrets are, in the order in which they are asked where the backend cannot answer. What is
+    /// written comes to the backend first, and to these by way of a journal.
+    pub failover: Vec<Standby>,
     /// Who else can use the backend; [`Place::Shared`]. Of plain values a backend keeps nothing of the safe.
     pub place: Place,
     /// The environment: sealed into every secret, so that staging and production cannot be swapped.
@@ -66,6 +88,7 @@ impl Options {
     pub fn new(backend: Arc<dyn SecretBackend>) -> Self {
         Self {
             backend,
+            failover: Vec::new(),
             place: Place::Shared,
             environment: "default".to_owned(),
             sealing: Sealing::Sealed,
@@ -85,7 +108,9 @@ impl Options {
 #[derive(Debug)]
 pub struct Safe {
     pub(crate) stack: Arc<AuditBackend>,
+    failover: Option<Arc<FailoverBackend>>,
     pub(crate) replica: Arc<Replica>,
+    pub(crate) standbys: Vec<Arc<Replica>>,
     pub(crate) fingerprint: Fingerprint,
     pub(crate) places: Places,
 }
@@ -279,6 +304,26 @@ impl Safe {
             Err(busy.with_path(path))
         };
         Ok(self.stack.write(Action::SecretTag, path, write).await?)
+    }
+
+    /// Brings what waits in the journal to the backends that lack it. With one backend nothing ever waits.
+    ///
+    /// # Errors
+    /// [`Backend`](crate::Error::Backend) where the journal cannot be read.
+    pub async fn drain(&self) -> Result<Drained> {
+        match &self.failover {
+            Some(failover) => Ok(failover.drain().await?),
+            None => Ok(Drained::default()),
+        }
+    }
+
+    /// Header and keyring go to the other backends too; one that is not reached gets them with its next write.
+    pub(crate) async fn push_to_standbys(&self) {
+        for standby in &self.standbys {
+            if let Err(error) = standby.push().await {
+                tracing::warn!(%error, "header and keyring did not come to a backend that stands by");
+            }
+        }
     }
 
     /// Whether the backend can be reached and accepts its credentials.

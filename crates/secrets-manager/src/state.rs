@@ -6,6 +6,7 @@ mod db;
 mod journal;
 mod mark;
 mod medium;
+mod outbox;
 
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -21,12 +22,14 @@ use db::Db;
 pub use db::StateError;
 pub(crate) use journal::{JournalRow, OperationId};
 pub(crate) use mark::{Mark, MarkKind};
+pub(crate) use outbox::OutboxRow;
 
 type Table = TableDefinition<'static, &'static [u8], &'static [u8]>;
 
 const MARKS: Table = TableDefinition::new("marks");
 const META: Table = TableDefinition::new("meta");
 const JOURNAL: Table = TableDefinition::new("journal");
+const OUTBOX: Table = TableDefinition::new("outbox");
 const PLACES: Table = TableDefinition::new("places");
 
 const FORMAT: u64 = 1;
@@ -42,13 +45,13 @@ pub(crate) struct State {
 }
 
 /// What is found when a safe is opened.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Survey {
     pub(crate) heights: Heights,
     /// Whether a bulk write was cut short, or still runs.
     pub(crate) has_journal: bool,
-    /// What was last agreed on with the backend that was asked for; see [`State::record_place`].
-    pub(crate) agreed: Option<[u8; 32]>,
+    /// What was last agreed on with the backends that were asked for, in their order; see [`State::record_place`].
+    pub(crate) agreed: Vec<Option<[u8; 32]>>,
 }
 
 /// What the whole installation has seen.
@@ -139,9 +142,9 @@ impl State {
         }
     }
 
-    /// What the installation as a whole has seen, and what it has agreed on with the backend at `place`, in one
+    /// What the installation as a whole has seen, and what it has agreed on with the backends at `places`, in one
     /// opening.
-    pub(crate) fn survey(&self, place: &str) -> Result<Survey, StateError> {
+    pub(crate) fn survey(&self, places: &[&str]) -> Result<Survey, StateError> {
         let found = self.db.read(|transaction| {
             let heights = match transaction.open_table(META) {
                 Ok(table) => table.get(HEIGHTS)?.map(|row| row.value().to_vec()),
@@ -154,16 +157,24 @@ impl State {
                 Err(error) => return Err(error.into()),
             };
             let agreed = match transaction.open_table(PLACES) {
-                Ok(table) => table.get(place.as_bytes())?.map(|row| row.value().to_vec()),
-                Err(TableError::TableDoesNotExist(_)) => None,
+                Ok(table) => places
+                    .iter()
+                    .map(|place| Ok(table.get(place.as_bytes())?.map(|row| row.value().to_vec())))
+                    .collect::<Result<_, redb::Error>>()?,
+                Err(TableError::TableDoesNotExist(_)) => vec![None; places.len()],
                 Err(error) => return Err(error.into()),
             };
             Ok((heights, has_journal, agreed))
         })?;
-        let Some((heights, has_journal, agreed)) = found else { return Ok(Survey::default()) };
+        let Some((heights, has_journal, agreed)) = found else {
+            return Ok(Survey { agreed: vec![None; places.len()], ..Survey::default() });
+        };
         let heights = heights.map(|row| self.open_heights(&row)).transpose()?.unwrap_or_default();
-        let agreed = agreed.map(|row| self.open("places", place.as_bytes(), &row)).transpose()?;
-        let agreed = agreed.map(|digest| digest.try_into().map_err(|_| self.damaged())).transpose()?;
+        let opened = |(place, row): (&&str, Option<Vec<u8>>)| {
+            let digest = row.map(|row| self.open("places", place.as_bytes(), &row)).transpose()?;
+            digest.map(|digest| digest.try_into().map_err(|_| self.damaged())).transpose()
+        };
+        let agreed = places.iter().zip(agreed).map(opened).collect::<Result<_, _>>()?;
         Ok(Survey { heights, has_journal, agreed })
     }
 
@@ -363,7 +374,7 @@ mod tests {
         assert_ne!(damaged, good);
         std::fs::write(&path, damaged).unwrap();
         crate::files::create_new(&suspect, b"").unwrap();
-        assert!(state.survey("").is_err(), "a reader verifies, too");
+        assert!(state.survey(&[""]).is_err(), "a reader verifies, too");
         assert!(state.record(&[(OBJECT, live(3))]).is_err());
         assert!(suspect.exists());
         std::fs::write(&path, good).unwrap();
@@ -378,7 +389,7 @@ mod tests {
         State::new(path.clone(), key(), wait).record(&[(OBJECT, live(1))]).unwrap();
         let other = State::new(path, key(), wait);
         assert!(matches!(other.mark(OBJECT), Err(StateError::Damaged(_))));
-        assert!(matches!(other.survey(""), Err(StateError::Damaged(_))));
+        assert!(matches!(other.survey(&[""]), Err(StateError::Damaged(_))));
     }
 
     #[test]
@@ -388,7 +399,7 @@ mod tests {
         state.record_place("one", &[1; 32]).unwrap();
         state.record_place("two", &[2; 32]).unwrap();
         state.record_place("one", &[3; 32]).unwrap();
-        let agreed = |place| state.survey(place).unwrap().agreed;
+        let agreed = |place| state.survey(&[place]).unwrap().agreed[0];
         assert_eq!([agreed("one"), agreed("two"), agreed("none")], [Some([3; 32]), Some([2; 32]), None]);
     }
 
@@ -405,7 +416,7 @@ mod tests {
                 Ok(())
             })
             .unwrap();
-        assert!(matches!(state.survey(""), Err(StateError::NewerFormat { found: 2, .. })));
+        assert!(matches!(state.survey(&[""]), Err(StateError::NewerFormat { found: 2, .. })));
         assert!(state.record_header(4).is_err(), "and nothing is written over it");
     }
 
@@ -417,11 +428,11 @@ mod tests {
         let (first, second) = (OperationId([0; 16]), OperationId([255; 16]));
         state.write_journal(first, &[row.clone(), row.clone()]).unwrap();
         state.write_journal(second, std::slice::from_ref(&row)).unwrap();
-        assert!(state.survey("").unwrap().has_journal);
+        assert!(state.survey(&[""]).unwrap().has_journal);
         state.close_journal(first, &[(OBJECT, live(5))]).unwrap();
         assert_eq!(state.journal().unwrap().into_iter().collect::<Vec<_>>(), [(second, vec![row])]);
         state.close_journal(second, &[]).unwrap();
-        assert!(!state.survey("").unwrap().has_journal);
+        assert!(!state.survey(&[""]).unwrap().has_journal);
         assert_eq!(state.mark(OBJECT).unwrap(), Some(live(5)));
     }
 }

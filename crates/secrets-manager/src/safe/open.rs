@@ -9,7 +9,7 @@ use secrets_crypto::header::{Header, UnlockedFile};
 use secrets_crypto::keyring::Keyring;
 use secrets_crypto::{InstallationId, RootKey, SafeId, TenantId};
 
-use super::{Options, Place, Safe, Sealing};
+use super::{Options, Place, Safe, Sealing, Standby};
 use crate::control::Control;
 use crate::files::{self, FileError};
 use crate::header::HeaderFile;
@@ -45,13 +45,19 @@ pub(super) fn open(places: Places, options: Options, unlock: &Unlock) -> Result<
     };
     let state =
         State::new(places.state_db(), unlocked.root.state_key(&unlocked.header.safe_id()), options.lock_wait);
-    let place = options.backend.to_string();
-    let survey = match check_survey(&places, &state, &unlocked.header, &log, &place) {
+    if options.sealing == Sealing::Plain && !options.failover.is_empty() {
+        return Err(Error::InvalidInput("an environment of plain values has one backend".to_owned()));
+    }
+    let first = Standby { backend: options.backend, place: options.place };
+    let members: Vec<Standby> = std::iter::once(first).chain(options.failover).collect();
+    let names: Vec<String> = members.iter().map(|member| member.backend.to_string()).collect();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    let survey = match check_survey(&places, &state, &unlocked.header, &log, &names) {
         // The header was read before the state: another process may have changed both in between. Or it was
         // never written, by a change that failed.
         Err(Error::OldHeader { .. }) => {
             unlocked = HeaderFile::read(&places.header())?.unlock(unlock)?;
-            check_survey(&places, &state, &unlocked.header, &log, &place)?
+            check_survey(&places, &state, &unlocked.header, &log, &names)?
         }
         outcome => outcome?,
     };
@@ -68,19 +74,27 @@ pub(super) fn open(places: Places, options: Options, unlock: &Unlock) -> Result<
     };
     let fingerprint = header.fingerprint(&root);
     let files = Files { places: places.clone(), safe: header.safe_id(), tenant, state };
-    let patient = patient(options.backend, options.deadline);
-    let is_shared = options.place == Place::Shared && options.sealing == Sealing::Sealed;
-    let shared = is_shared.then(|| Shared {
-        control: Control::new(Arc::clone(&patient)),
-        header_key: Arc::new(root.header_key(&header.safe_id())),
-    });
-    let settled = survey.agreed.zip(shared.as_ref()).is_some_and(|(agreed, shared)| {
-        agreed == digest(&header_for_backends(&header, &shared.header_key), &sealed_keyring)
-    });
-    let replica = Arc::new(Replica::new(place, shared, Arc::new(files), settled));
+    let (files, header_key) = (Arc::new(files), Arc::new(root.header_key(&header.safe_id())));
+    let ours = digest(&header_for_backends(&header, &header_key), &sealed_keyring);
+    let member = |(member, agreed): (Standby, Option<[u8; 32]>)| {
+        let name = member.backend.to_string();
+        let patient = patient(member.backend, options.deadline);
+        let is_shared = member.place == Place::Shared && options.sealing == Sealing::Sealed;
+        let shared = is_shared.then(|| Shared {
+            control: Control::new(Arc::clone(&patient)),
+            header_key: Arc::clone(&header_key),
+        });
+        let settled = agreed == Some(ours);
+        (patient, Arc::new(Replica::new(name, shared, Arc::clone(&files), settled)))
+    };
+    let members: Vec<_> = members.into_iter().zip(survey.agreed).map(member).collect();
+    let mut replicas: Vec<Arc<Replica>> = members.iter().map(|(_, replica)| Arc::clone(replica)).collect();
+    let standbys = replicas.split_off(1);
+    let replica = replicas.remove(0);
     let locks = Arc::new(Locks::new(places.locks(), options.lock_wait));
-    let stack = stack(patient, Arc::clone(&replica), recorder, locks, options.sealing);
-    Ok((Safe { stack: Arc::new(stack), replica, fingerprint, places }, survey.has_journal))
+    let (stack, failover) = stack(members, recorder, locks, options.sealing);
+    let safe = Safe { stack: Arc::new(stack), failover, replica, standbys, fingerprint, places };
+    Ok((safe, survey.has_journal))
 }
 
 /// The log of this installation, and its id: the one whose public key the header lists.
@@ -118,9 +132,9 @@ fn check_survey(
     state: &State,
     header: &Header,
     log: &AuditLog,
-    place: &str,
+    names: &[&str],
 ) -> Result<Survey> {
-    let survey = state.survey(place)?;
+    let survey = state.survey(names)?;
     let seen = survey.heights;
     if header.sequence() < seen.header {
         let (path, found) = (places.header(), header.sequence());

@@ -27,3 +27,4 @@ mod plain_writes;
 mod scan;
 mod sharing;
 mod slots;
+mod standby;
