@@ -1,7 +1,7 @@
 //! From the configuration to backends: the one place that names their crates.
 
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use secrets_backend::{SecretBackend, SecretPath, async_trait};
@@ -51,6 +51,21 @@ pub trait About: fmt::Debug + Send + Sync {
 /// Exit 3 where its configuration cannot be used, or this build lacks it.
 pub fn in_force(configuration: &Configuration, store: PathBuf) -> Result<Arc<dyn SecretBackend>, Failure> {
     named(configuration.settings.backend_name(), configuration, store).map(|one| one.backend)
+}
+
+/// The backends that stand by for the one in force. Nothing is contacted.
+///
+/// # Errors
+/// As [`in_force`].
+pub fn standing_by(
+    configuration: &Configuration,
+    store: &Path,
+) -> Result<Vec<(String, Arc<dyn SecretBackend>)>, Failure> {
+    let made = |name: &str| {
+        let one = named(name, configuration, store.to_owned())?;
+        Ok((one.kind, one.backend))
+    };
+    configuration.settings.failover_names().map(made).collect()
 }
 
 /// The backend of a name. Nothing is contacted.
@@ -126,7 +141,8 @@ pub fn check_overlap(settings: &Settings) -> Result<(), Failure> {
     let environments: Vec<Placed<'_>> = settings
         .environments
         .iter()
-        .filter_map(|(name, one)| Placed::of(name, settings.backends.get(one.primary.as_deref()?)?))
+        .flat_map(|(name, one)| one.backends().map(move |backend| (name, backend)))
+        .filter_map(|(name, backend)| Placed::of(name, settings.backends.get(backend)?))
         .collect();
     if let Some((one, other)) = overlapping(&environments, |_, _| true) {
         return Err(Failure::config(format!(

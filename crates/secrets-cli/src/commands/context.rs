@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use secrets_backend::VersionId;
-use secrets_manager::{Caller, Options, Place, Places, Safe, Sealing, Unlock};
+use secrets_manager::{Caller, Options, Place, Places, Safe, Sealing, Standby, Unlock};
 
 use crate::args::Global;
 use crate::config::schema::LOCAL;
@@ -134,6 +134,13 @@ impl Context {
         let mut options = Options::new(backend);
         if !self.is_shared() {
             options.place = Place::Own;
+        }
+        for (kind, backend) in backends::standing_by(&self.configuration, &self.places().store())? {
+            let mut standby = Standby::new(backend);
+            if kind == LOCAL {
+                standby.place = Place::Own;
+            }
+            options.failover.push(standby);
         }
         options.environment = self.configuration.settings.environment().to_owned();
         options.sealing = self.sealing();

@@ -22,15 +22,15 @@ pub const TOP: &[&str] = &[
     "secrets",
 ];
 const PASSPHRASE: &[&str] = &["kdf", "memory", "time", "lanes", "iterations"];
-const ENVIRONMENT: &[&str] = &["primary"];
+const ENVIRONMENT: &[&str] = &["primary", "failover"];
 const REQUIREMENT: &[&str] = &["path", "required", "generate"];
 const GENERATE: &[&str] = &["kind", "bytes"];
 
 /// Settings of the same schema that this version does not have yet. They are no spelling mistakes, and in a
 /// project file each of them needs trust.
 const LATER: &[&str] = &[
-    "ack", "agent", "audit", "backup", "command", "commands", "failover", "hooks", "names", "policy",
-    "rotation", "seal", "webhook", "webhooks",
+    "ack", "agent", "audit", "backup", "command", "commands", "hooks", "names", "policy", "rotation", "seal",
+    "webhook", "webhooks",
 ];
 
 /// Refuses names that are in no version's schema.
