@@ -10,12 +10,12 @@ use std::time::Duration;
 
 use secrets_audit::{Action, AuditLog};
 use secrets_backend::{
-    ErrorKind, Metadata, NewSecret, Operation, PutMode, Secret, SecretBackend, SecretPath, VersionId,
+    ErrorKind, Level, Metadata, NewSecret, Operation, PutMode, Secret, SecretBackend, SecretPath, VersionId,
     VersionMeta, Written,
 };
 use secrets_crypto::Suite;
 use secrets_crypto::header::Fingerprint;
-use secrets_multicloud::{Drained, FailoverBackend};
+use secrets_multicloud::{Drained, FailoverBackend, Role, WhenDown};
 
 use crate::audited::AuditBackend;
 use crate::blocking::blocking;
@@ -39,21 +39,45 @@ pub enum Place {
     Own,
 }
 
-/// A backend that has what the first one has.
+/// A backend that has what the primary has.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Standby {
     /// The backend.
     pub backend: Arc<dyn SecretBackend>,
-    /// Who else can use it.
+    /// Who else can use it; [`Place::Shared`].
     pub place: Place,
+    /// When it is asked; [`Role::Failover`].
+    pub role: Role,
+    /// Its share of the reads; 0. Where no backend has one, the primary is always asked first.
+    pub weight: u32,
 }
 
 impl Standby {
     /// A backend that others use as well.
     #[must_use]
     pub fn new(backend: Arc<dyn SecretBackend>) -> Self {
-        Self { backend, place: Place::Shared }
+        Self { backend, place: Place::Shared, role: Role::Failover, weight: 0 }
+    }
+}
+
+/// Backends of their own for the secrets at and below a path.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Route {
+    /// The path; of several routes the longest that fits is taken.
+    pub prefix: SecretPath,
+    /// The backend that takes writes. Its role is not looked at.
+    pub primary: Standby,
+    /// Where else its secrets are, in the order in which they are asked.
+    pub standbys: Vec<Standby>,
+}
+
+impl Route {
+    /// The secrets at and below `prefix` live there.
+    #[must_use]
+    pub const fn new(prefix: SecretPath, primary: Standby, standbys: Vec<Standby>) -> Self {
+        Self { prefix, primary, standbys }
     }
 }
 
@@ -63,9 +87,17 @@ impl Standby {
 pub struct Options {
     /// The backend that keeps the secrets.
     pub backend: Arc<dyn SecretBackend>,
+    /// Its share of the reads, where they are spread; 0.
+    pub weight: u32,
     /// Where else sealed secrets are, in the order in which they are asked where the backend cannot answer. What is
     /// written comes to the backend first, and to these by way of a journal.
-    pub failover: Vec<Standby>,
+    pub standbys: Vec<Standby>,
+    /// Backends of their own for some paths, in place of those above.
+    pub routes: Vec<Route>,
+    /// How far a write has to come; [`Level::Primary`]. One that came less far says so in its answer.
+    pub ack: Level,
+    /// What becomes of a write while the primary cannot take it; it waits in the journal of this machine.
+    pub when_down: WhenDown,
     /// Who else can use the backend; [`Place::Shared`]. Of plain values a backend keeps nothing of the safe.
     pub place: Place,
     /// The environment: sealed into every secret, so that staging and production cannot be swapped.
@@ -88,7 +120,11 @@ impl Options {
     pub fn new(backend: Arc<dyn SecretBackend>) -> Self {
         Self {
             backend,
-            failover: Vec::new(),
+            weight: 0,
+            standbys: Vec::new(),
+            routes: Vec::new(),
+            ack: Level::Primary,
+            when_down: WhenDown::default(),
             place: Place::Shared,
             environment: "default".to_owned(),
             sealing: Sealing::Sealed,

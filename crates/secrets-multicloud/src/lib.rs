@@ -16,5 +16,5 @@ pub use breaker::{Breaker, BreakerConfig, Permit};
 pub use failover::{Drained, FailoverBackend, FailoverConfig, WhenDown};
 pub use journal::{Journal, Row};
 pub use relation::{Record, Relation, relation};
-pub use replica::{Replica, Verify};
+pub use replica::{Replica, Role, Verify};
 pub use sync::{Applied, Plan, Step, apply, plan};

@@ -24,6 +24,19 @@ use crate::translate::{first_alone, has_rivals, logical_secret, logical_versions
 pub type Verify =
     dyn Fn(&SecretPath, Option<&VersionId>, Option<&Secret>) -> Result<Option<Stamp>> + Send + Sync;
 
+/// What a backend is for among several.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
+pub enum Role {
+    /// It takes writes, and is asked first.
+    #[default]
+    Primary,
+    /// It has what the primary has, and is asked where that one cannot answer.
+    Failover,
+    /// It has what the primary has, and is asked where nobody else can answer.
+    Backup,
+}
+
 /// A sealed backend behind logical versions, every answer of which is verified before it is passed on.
 ///
 /// Above it a [`VersionId`] is the logical number, below it the backend's own. Tombstones are passed up as
@@ -31,6 +44,8 @@ pub type Verify =
 /// `delete` and `undelete` are refused: with sealed secrets both are a `put`.
 pub struct Replica {
     name: String,
+    role: Role,
+    weight: u32,
     backend: Arc<dyn SecretBackend>,
     verify: Arc<Verify>,
     known: Known,
@@ -40,7 +55,33 @@ impl Replica {
     /// `backend`, called `name` in errors.
     #[must_use]
     pub fn new(name: impl Into<String>, backend: Arc<dyn SecretBackend>, verify: Arc<Verify>) -> Self {
-        Self { name: name.into(), backend, verify, known: Known::default() }
+        let name = name.into();
+        Self { name, role: Role::default(), weight: 0, backend, verify, known: Known::default() }
+    }
+
+    /// The same, asked when its role says so.
+    #[must_use]
+    pub const fn in_role(mut self, role: Role) -> Self {
+        self.role = role;
+        self
+    }
+
+    /// The same, with its share of the reads.
+    #[must_use]
+    pub const fn with_weight(mut self, weight: u32) -> Self {
+        self.weight = weight;
+        self
+    }
+
+    /// When it is asked.
+    #[must_use]
+    pub const fn role(&self) -> Role {
+        self.role
+    }
+
+    /// Its share of the reads, where they are spread.
+    pub(crate) const fn weight(&self) -> u32 {
+        self.weight
     }
 
     /// What it is called in errors and reports.

@@ -140,7 +140,7 @@ impl Context {
             if kind == LOCAL {
                 standby.place = Place::Own;
             }
-            options.failover.push(standby);
+            options.standbys.push(standby);
         }
         options.environment = self.configuration.settings.environment().to_owned();
         options.sealing = self.sealing();

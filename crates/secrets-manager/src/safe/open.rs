@@ -45,11 +45,11 @@ pub(super) fn open(places: Places, options: Options, unlock: &Unlock) -> Result<
     };
     let state =
         State::new(places.state_db(), unlocked.root.state_key(&unlocked.header.safe_id()), options.lock_wait);
-    if options.sealing == Sealing::Plain && !options.failover.is_empty() {
+    if options.sealing == Sealing::Plain && !options.standbys.is_empty() {
         return Err(Error::InvalidInput("an environment of plain values has one backend".to_owned()));
     }
-    let first = Standby { backend: options.backend, place: options.place };
-    let members: Vec<Standby> = std::iter::once(first).chain(options.failover).collect();
+    let first = Standby { place: options.place, weight: options.weight, ..Standby::new(options.backend) };
+    let members: Vec<Standby> = std::iter::once(first).chain(options.standbys).collect();
     let names: Vec<String> = members.iter().map(|member| member.backend.to_string()).collect();
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
     let survey = match check_survey(&places, &state, &unlocked.header, &log, &names) {

@@ -91,7 +91,7 @@ impl SecretBackend for Switch {
 
 async fn open(home: &Home, first: &Arc<Switch>, second: &Arc<Switch>) -> Safe {
     let mut options = Options::new(Arc::clone(first) as Arc<dyn SecretBackend>);
-    options.failover = vec![Standby::new(Arc::clone(second) as Arc<dyn SecretBackend>)];
+    options.standbys = vec![Standby::new(Arc::clone(second) as Arc<dyn SecretBackend>)];
     Safe::open(&home.places, options, home.key_file()).await.unwrap()
 }
 
@@ -147,7 +147,7 @@ async fn a_write_while_the_first_backend_is_down_outlives_the_process_and_comes_
 async fn plain_values_have_one_backend() {
     let (home, one, two) = (Home::new().await, Switch::new("one"), Switch::new("two"));
     let mut options = Options::new(one as Arc<dyn SecretBackend>);
-    options.failover = vec![Standby::new(two as Arc<dyn SecretBackend>)];
+    options.standbys = vec![Standby::new(two as Arc<dyn SecretBackend>)];
     options.sealing = Sealing::Plain;
     let refused = Safe::open(&home.places, options, home.key_file()).await.unwrap_err();
     assert!(matches!(refused, secrets_manager::Error::InvalidInput(_)), "{refused}");
