@@ -1,6 +1,7 @@
 //! What goes into a backend and what comes out of it.
 
 use std::fmt;
+use std::time::Duration;
 
 use crate::{Metadata, SecretBytes, SecretPath, Stamp, Timestamp};
 
@@ -64,13 +65,17 @@ pub struct Served {
     pub by: String,
     /// Whether it stepped in for the one that should have answered.
     pub degraded: bool,
+    /// How long ago it was last seen to have all that the primary has; none for the primary, and where it never was.
+    pub age: Option<Duration>,
+    /// Whether another version was written without this one: both are kept until somebody decides.
+    pub conflict: bool,
 }
 
 impl Served {
     /// An answer of the replica of this name.
     #[must_use]
     pub fn new(by: impl Into<String>, degraded: bool) -> Self {
-        Self { by: by.into(), degraded }
+        Self { by: by.into(), degraded, age: None, conflict: false }
     }
 }
 

@@ -1,31 +1,38 @@
 //! Several replicas as one: who is asked, in which order, and whose answer counts.
 
+mod conflict;
+mod drain;
+mod health;
+mod read;
+mod route;
 #[cfg(test)]
 mod tests;
 mod write;
 
 use std::fmt;
-use std::future::Future;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::{StreamExt, stream};
 use secrets_backend::{
-    Capabilities, Error, ErrorKind, NewSecret, Operation, Page, PageToken, PutMode, Result, Secret,
-    SecretBackend, SecretPath, Served, Timestamp, VersionId, VersionMeta, Written, async_trait,
+    Capabilities, Error, ErrorKind, Level, NewSecret, Operation, Page, PageToken, PutMode, Result, Secret,
+    SecretBackend, SecretPath, Timestamp, VersionId, VersionMeta, Written, async_trait,
 };
-use tokio::time::Instant;
 
-use crate::breaker::{Breaker, BreakerConfig, Permit};
-use crate::hedge::{Outcome, Patience, Verdict, first};
-use crate::journal::Journal;
+use crate::breaker::BreakerConfig;
+use crate::journal::{Journal, Memory};
 use crate::replica::Replica;
-pub use write::{Drained, WhenDown};
+use crate::sync::{Group, Plan};
+pub use conflict::Rival;
+pub use drain::Drained;
+pub use health::Health;
+use read::Whole;
+use route::Route;
+pub use write::{WhenDown, Write};
 
 /// Several replicas of one safe as one backend.
 ///
 /// Reads ask the first replica, and the next where it fails, is slow, or answers what cannot be true. Writes go to the
-/// first, and by way of a journal to the others.
+/// first, and by way of a journal to the others: [`FailoverBackend::drain`] brings them there.
 ///
 /// | answer of a replica | then |
 /// | --- | --- |
@@ -36,12 +43,19 @@ pub use write::{Drained, WhenDown};
 /// | anything else | it is the answer |
 pub struct FailoverBackend {
     replicas: Vec<Replica>,
-    breakers: Vec<Mutex<Breaker>>,
+    /// Who has which secrets. The first is for all that no other names.
+    routes: Vec<Route>,
     journal: Option<Arc<dyn Journal>>,
     config: FailoverConfig,
+    clock: Box<Clock>,
+    draw: Box<Draw>,
 }
 
-/// How long is waited for whom.
+type Clock = dyn Fn() -> Timestamp + Send + Sync;
+/// A number below the one that is given, each as likely.
+type Draw = dyn Fn(u64) -> u64 + Send + Sync;
+
+/// How long is waited for whom, and what is enough.
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub struct FailoverConfig {
@@ -53,10 +67,17 @@ pub struct FailoverConfig {
     pub hedge_batch_after: Duration,
     /// When a replica is left alone.
     pub breaker: BreakerConfig,
-    /// How long a write goes on trying the other replicas after the primary has it. Default: 5 s.
+    /// How far a write has to come. With [`Level::All`] it waits for the others. Default: [`Level::Primary`].
+    pub ack: Level,
+    /// How long such a write waits for them. Default: 5 s.
     pub drain_timeout: Duration,
     /// What becomes of a write while the primary cannot take it. Default: it waits in the journal.
     pub when_down: WhenDown,
+    /// Whether nobody but the primary may answer. Default: no.
+    pub require_primary: bool,
+    /// How long ago another replica may have been seen at most to have all that the primary has, for its answer to
+    /// count. Default: however long.
+    pub max_staleness: Option<Duration>,
 }
 
 impl Default for FailoverConfig {
@@ -66,8 +87,11 @@ impl Default for FailoverConfig {
             hedge_after: Duration::from_millis(300),
             hedge_batch_after: Duration::from_secs(2),
             breaker: BreakerConfig::default(),
+            ack: Level::Primary,
             drain_timeout: Duration::from_secs(5),
             when_down: WhenDown::default(),
+            require_primary: false,
+            max_staleness: None,
         }
     }
 }
@@ -76,12 +100,7 @@ impl FailoverBackend {
     /// One replica, for which nobody steps in.
     #[must_use]
     pub fn new(only: Replica) -> Self {
-        Self {
-            replicas: vec![only],
-            breakers: vec![Mutex::default()],
-            journal: None,
-            config: FailoverConfig::default(),
-        }
+        Self::made(only, Vec::new(), None, FailoverConfig::default())
     }
 
     /// `primary`, and those that are asked where it fails, in this order; what they have not got yet is in the journal.
@@ -92,159 +111,137 @@ impl FailoverBackend {
         journal: Arc<dyn Journal>,
         config: FailoverConfig,
     ) -> Self {
-        let replicas: Vec<Replica> = std::iter::once(primary).chain(others).collect();
-        let breakers = replicas.iter().map(|_| Mutex::default()).collect();
-        Self { replicas, breakers, journal: Some(journal), config }
+        Self::made(primary, others, Some(journal), config)
     }
 
+    fn made(
+        primary: Replica,
+        others: Vec<Replica>,
+        journal: Option<Arc<dyn Journal>>,
+        config: FailoverConfig,
+    ) -> Self {
+        let (clock, draw) = (Box::new(Timestamp::now), Box::new(route::drawn));
+        let mut made = Self { replicas: Vec::new(), routes: Vec::new(), journal, config, clock, draw };
+        made.add_route(None, primary, others);
+        made
+    }
+
+    /// The same, with the secrets at and below `prefix` on these replicas instead. Of several prefixes the longest that
+    /// fits is taken. A replica of a name that is there already is that one.
+    #[must_use]
+    pub fn with_route(mut self, prefix: SecretPath, primary: Replica, others: Vec<Replica>) -> Self {
+        self.add_route(Some(prefix), primary, others);
+        self
+    }
+
+    /// The same by another clock than the system's: what is remembered of replicas has times.
+    #[must_use]
+    pub fn with_clock(mut self, clock: impl Fn() -> Timestamp + Send + Sync + 'static) -> Self {
+        self.clock = Box::new(clock);
+        self
+    }
+
+    /// The same with other draws than the system's: given a number, one below it.
+    #[must_use]
+    pub fn with_draw(mut self, draw: impl Fn(u64) -> u64 + Send + Sync + 'static) -> Self {
+        self.draw = Box::new(draw);
+        self
+    }
+
+    /// Every replica, the primary first.
+    #[must_use]
+    pub fn replicas(&self) -> &[Replica] {
+        &self.replicas
+    }
+
+    /// Whether there is more than one, so that a journal is kept.
+    #[must_use]
+    pub fn has_several(&self) -> bool {
+        self.replicas.len() > 1
+    }
+
+    /// The replica that takes the writes of most secrets.
     fn primary(&self) -> &Replica {
         // There is one by construction.
         &self.replicas[0]
     }
 
-    /// Asks one replica after the other; the answer of the first that has one that counts, and which one it was.
-    async fn read<T, F>(&self, hedge_after: Duration, ask: impl Fn(usize) -> F) -> (usize, Result<T>)
-    where
-        F: Future<Output = Result<T>>,
-    {
-        if self.replicas.len() == 1 {
-            return (0, ask(0).await);
-        }
-        let patience = Patience { hedge_after, deadline: Instant::now() + self.config.deadline };
-        let order = self.order();
-        let asked = first(&order, patience, |at| {
-            let answer = ask(at);
-            async move {
-                let answer = answer.await;
-                self.note(at, &answer);
-                verdict(answer)
-            }
-        });
-        match asked.await {
-            Outcome::Answer(at, answer) => (at, answer),
-            Outcome::Failed(failures) => (0, Err(self.failure(failures))),
-        }
-    }
-
-    /// Who is asked, in which order: those that are left alone not at all, unless there is nobody else.
-    fn order(&self) -> Vec<usize> {
-        let now = Timestamp::now();
-        let permitted = |&at: &usize| {
-            let mut breaker = self.breaker(at);
-            let permit = breaker.permit(&self.config.breaker, now);
-            if permit == Permit::Probe {
-                *breaker = breaker.probing(now);
-            }
-            permit != Permit::Open
-        };
-        let all = 0..self.replicas.len();
-        let order: Vec<usize> = all.clone().filter(permitted).collect();
-        if order.is_empty() { all.collect() } else { order }
-    }
-
-    /// Remembers what an answer says about a replica, and raises an alarm where it cannot be true.
-    fn note<T>(&self, at: usize, answer: &Result<T>) {
-        let kind = answer.as_ref().err().map(Error::kind);
-        let mut breaker = self.breaker(at);
-        *breaker = breaker.after(&self.config.breaker, kind, Timestamp::now());
-        drop(breaker);
-        if let Some(kind @ (ErrorKind::Tampered | ErrorKind::Stale)) = kind {
-            let replica = self.replicas[at].name();
-            tracing::warn!(replica, %kind, "a replica answered what cannot be true");
-        }
-    }
-
-    /// What is told where no replica had an answer: the worst first, since it is about the data; else the first.
-    fn failure(&self, failures: Vec<(usize, Error)>) -> Error {
-        let rank = |kind| match kind {
-            ErrorKind::Tampered => 0,
-            ErrorKind::Stale => 1,
-            _ => 2,
-        };
-        let worst = failures.into_iter().map(|(_, error)| error).min_by_key(|error| rank(error.kind()));
-        worst.unwrap_or_else(|| {
-            Error::new(ErrorKind::TimedOut, Operation::Get, self.to_string())
-                .with_detail("no replica answered in time")
+    /// The routes that have secrets at and below a path, each with its replicas.
+    pub(crate) fn groups(&self, prefix: Option<&SecretPath>) -> Vec<Group<'_>> {
+        let met = self.routes.iter().enumerate().filter(|(_, route)| route.meets(prefix));
+        met.map(|(at, route)| Group {
+            replicas: route.members.iter().map(|member| &self.replicas[member.replica]).collect(),
+            route: at,
         })
+        .collect()
     }
 
-    fn breaker(&self, at: usize) -> MutexGuard<'_, Breaker> {
-        self.breakers[at].lock().unwrap_or_else(PoisonError::into_inner)
+    pub(crate) fn is_of_route(&self, route: usize, path: &SecretPath) -> bool {
+        self.belongs(&self.routes[route], path)
     }
 
-    /// A secret with the replica that gave it, where there are several.
-    fn given(&self, mut secret: Secret, replica: usize) -> Secret {
-        if self.replicas.len() > 1 {
-            secret.served = Some(Served::new(self.replicas[replica].name(), replica > 0));
+    /// How many versions wait in the journal.
+    pub(crate) async fn rows_in(&self, prefix: Option<&SecretPath>) -> Result<usize> {
+        let Some(journal) = &self.journal else { return Ok(0) };
+        let rows = journal.rows().await?;
+        Ok(rows.iter().filter(|row| prefix.is_none_or(|prefix| row.path.is_under(prefix))).count())
+    }
+
+    /// Remembers which replicas have all that their primary has, by a comparison.
+    pub(crate) async fn note_in_step(&self, plan: &Plan, is_in_step: impl Fn(&str) -> bool) {
+        for replica in self.replicas.iter().filter(|replica| is_in_step(replica.name())) {
+            let memory = self.memory(replica.name());
+            if memory.in_step.is_none_or(|known| known < plan.began) {
+                self.remember(replica.name(), Memory { in_step: Some(plan.began), ..memory }).await;
+            }
         }
-        secret
     }
-}
 
-/// Whether another replica may know better.
-fn verdict<T>(answer: Result<T>) -> Verdict<Result<T>, Error> {
-    match answer {
-        Err(error) => match error.kind() {
-            ErrorKind::Unavailable
-            | ErrorKind::TimedOut
-            | ErrorKind::RateLimited
-            | ErrorKind::Tampered
-            | ErrorKind::Stale => Verdict::Next(error),
-            _ => Verdict::Final(Err(error)),
-        },
-        answer => Verdict::Final(answer),
+    pub(crate) fn now(&self) -> Timestamp {
+        (self.clock)()
+    }
+
+    fn error(&self, kind: ErrorKind, operation: Operation) -> Error {
+        Error::new(kind, operation, self.to_string())
     }
 }
 
 #[async_trait]
 impl SecretBackend for FailoverBackend {
+    /// What every primary can do, and what every replica has room for.
     fn capabilities(&self) -> Capabilities {
-        self.primary().capabilities()
+        let mut all = self.primary().capabilities();
+        for one in self.routes.iter().map(|route| self.replicas[route.primary()].capabilities()) {
+            all.atomic_create &= one.atomic_create;
+            all.atomic_replace &= one.atomic_replace;
+            all.versions &= one.versions;
+            all.recoverable_delete &= one.recoverable_delete;
+        }
+        for one in self.replicas.iter().map(SecretBackend::capabilities) {
+            all.max_value = all.max_value.min(one.max_value);
+            all.max_path = all.max_path.min(one.max_path);
+        }
+        all
     }
 
     async fn check(&self) -> Result<()> {
-        self.primary().check().await
+        for route in &self.routes {
+            self.replicas[route.primary()].check().await?;
+        }
+        Ok(())
     }
 
     async fn get(&self, path: &SecretPath, at: Option<&VersionId>) -> Result<Secret> {
-        if let Some(own) = write::own(&self.waiting().await?, path, at) {
-            return Ok(own);
-        }
-        let ask = |replica: usize| self.replicas[replica].get(path, at);
-        let (replica, answer) = self.read(self.config.hedge_after, ask).await;
-        answer.map(|secret| self.given(secret, replica))
+        self.read_one(path, at).await
     }
 
     /// A replica that answers a part of a batch has answered; the rest is asked for one by one.
     async fn get_many(&self, paths: &[SecretPath]) -> Vec<Result<Secret>> {
-        if self.replicas.len() == 1 {
-            return self.primary().get_many(paths).await;
-        }
-        let ask = async |replica: usize| whole(self.replicas[replica].get_many(paths).await);
-        let (replica, answers) = self.read(self.config.hedge_batch_after, ask).await;
-        let answers = match answers {
-            Ok(answers) => answers,
-            Err(error) => return paths.iter().map(|path| Err(again(&error).with_path(path))).collect(),
-        };
-        let waiting = match self.waiting().await {
-            Ok(waiting) => waiting,
-            Err(error) => return paths.iter().map(|path| Err(again(&error).with_path(path))).collect(),
-        };
-        let waiting = &waiting;
-        let settle = async |(path, answer): (&SecretPath, Result<Secret>)| match verdict(answer) {
-            _ if waiting.iter().any(|row| row.path == *path) => self.get(path, None).await,
-            Verdict::Final(answer) => answer.map(|secret| self.given(secret, replica)),
-            Verdict::Next(_) => self.get(path, None).await,
-        };
-        let gets: Vec<_> = paths.iter().zip(answers).map(settle).collect();
-        stream::iter(gets).buffered(AT_ONCE).collect().await
+        self.read_many(paths).await
     }
 
     async fn put(&self, path: &SecretPath, secret: &NewSecret, mode: &PutMode) -> Result<Written> {
-        match &self.journal {
-            Some(journal) => self.write(journal, path, secret, mode).await,
-            None => self.primary().put(path, secret, mode).await,
-        }
+        self.write(Write::new(path, secret, mode)).await
     }
 
     async fn delete(&self, path: &SecretPath) -> Result<Written> {
@@ -255,57 +252,40 @@ impl SecretBackend for FailoverBackend {
         self.primary().undelete(path).await
     }
 
+    /// Of several replicas only [`FailoverBackend::purge_to`] purges: it leaves the tombstone that they need.
     async fn purge(&self, path: &SecretPath) -> Result<Written> {
+        if self.has_several() {
+            let error = self.error(ErrorKind::Unsupported, Operation::Purge).with_path(path);
+            return Err(error.with_detail("several replicas are purged with a tombstone"));
+        }
         self.primary().purge(path).await
     }
 
     async fn versions(&self, path: &SecretPath) -> Result<Vec<VersionMeta>> {
-        self.read(self.config.hedge_after, |replica| self.replicas[replica].versions(path)).await.1
+        let route = self.route(path);
+        self.read(route, self.config.hedge_after, |replica| self.replicas[replica].versions(path))
+            .await
+            .answer
     }
 
-    /// The pages of a listing come from one replica: a token is another's nonsense.
+    /// The pages of a listing come from one replica of each route: a token is another's nonsense.
     async fn list(&self, prefix: Option<&SecretPath>, page: Option<&PageToken>) -> Result<Page> {
-        let waiting = self.waiting().await?;
-        let shown = |page, replica| with_replica(write::with_own(page, &waiting, prefix, false), replica);
-        let Some(page) = page else {
-            let ask = |replica: usize| self.replicas[replica].list(prefix, None);
-            let (replica, answer) = self.read(self.config.hedge_batch_after, ask).await;
-            return answer.map(|page| with_replica(write::with_own(page, &waiting, prefix, true), replica));
-        };
-        let (replica, token) =
-            of_replica(page).filter(|(at, _)| *at < self.replicas.len()).ok_or_else(|| {
-                Error::new(ErrorKind::InvalidInput, Operation::List, self.to_string())
-                    .with_detail("a page token of another listing")
-            })?;
-        let answer = self.replicas[replica].list(prefix, Some(&token)).await;
-        self.note(replica, &answer);
-        answer.map(|page| shown(page, replica))
+        self.list_page(prefix, page).await
     }
 }
 
-/// How many secrets that a batch left open are asked for at once.
-const AT_ONCE: usize = 16;
-
 /// The answers to a batch; a failure where none of them is one.
-fn whole(answers: Vec<Result<Secret>>) -> Result<Vec<Result<Secret>>> {
+fn whole(answers: Vec<Result<Secret>>) -> Result<Whole> {
     let is_down = |answer: &Result<Secret>| {
         let kind = answer.as_ref().err().map(Error::kind);
         matches!(kind, Some(ErrorKind::Unavailable | ErrorKind::TimedOut | ErrorKind::RateLimited))
     };
-    if !answers.is_empty() && answers.iter().all(is_down) {
-        return answers.into_iter().next().unwrap_or_else(|| unreachable!()).map(|_| Vec::new());
+    if answers.iter().all(is_down)
+        && let Some(Err(error)) = answers.first()
+    {
+        return Err(again(error));
     }
     Ok(answers)
-}
-
-fn with_replica(mut page: Page, replica: usize) -> Page {
-    page.next = page.next.map(|token| PageToken::new(format!("{replica}.{}", token.as_str())));
-    page
-}
-
-fn of_replica(token: &PageToken) -> Option<(usize, PageToken)> {
-    let (replica, token) = token.as_str().split_once('.')?;
-    Some((replica.parse().ok()?, PageToken::new(token)))
 }
 
 /// The same failure for another path.

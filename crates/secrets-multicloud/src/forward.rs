@@ -1,8 +1,10 @@
 //! Bringing a replica forward to a version that another has, with the same bytes.
 
-use secrets_backend::{Error, ErrorKind, NewSecret, Operation, PutMode, Result, SecretPath, Stamp};
+use secrets_backend::{
+    Error, ErrorKind, NewSecret, Operation, PutMode, Result, SecretBackend, SecretPath, Stamp, VersionId,
+};
 
-use crate::relation::{Record, Relation, relation};
+use crate::relation::{Relation, relation};
 use crate::replica::Replica;
 
 /// What a replica has afterwards.
@@ -19,21 +21,35 @@ pub(crate) enum Forwarded {
 /// How often a replica is looked at again that someone else writes to at the same moment.
 const ATTEMPTS: usize = 4;
 
-/// Writes a version where what is there is its ancestor, and nowhere else.
+/// Writes a version where what is there is its ancestor, and nowhere else. `source` has the version, and its history.
 pub(crate) async fn forward(
     replica: &Replica,
+    source: Option<&Replica>,
     path: &SecretPath,
     secret: &NewSecret,
     stamp: &Stamp,
-    record: &Record<'_>,
 ) -> Result<Forwarded> {
     for _ in 0..ATTEMPTS {
         let held = replica.held(path).await?;
-        let mode = match (relation(Some(stamp), held.as_ref().map(|(_, theirs)| theirs), record), held) {
+        let mode = match (relation(Some(stamp), held.as_ref().map(|(_, theirs)| theirs), &|_| None), held) {
             (Relation::Equal | Relation::Behind, _) => return Ok(Forwarded::Has),
             (Relation::Ahead, None) => PutMode::Create,
             (Relation::Ahead, Some((native, _))) => PutMode::Replace(native),
-            (Relation::AheadUnproven | Relation::BehindUnproven, _) => return Ok(Forwarded::Unproven),
+            (Relation::AheadUnproven, Some((native, theirs))) => {
+                match descends(source, path, stamp, &theirs).await {
+                    Some(true) => PutMode::Replace(native),
+                    Some(false) => return Ok(Forwarded::Diverged),
+                    None => return Ok(Forwarded::Unproven),
+                }
+            }
+            (Relation::BehindUnproven, Some((_, theirs))) => {
+                return Ok(match descends(Some(replica), path, &theirs, stamp).await {
+                    Some(true) => Forwarded::Has,
+                    Some(false) => Forwarded::Diverged,
+                    None => Forwarded::Unproven,
+                });
+            }
+            (Relation::AheadUnproven | Relation::BehindUnproven, None) => return Ok(Forwarded::Unproven),
             (Relation::Diverged, _) => return Ok(Forwarded::Diverged),
         };
         match replica.write(path, secret, stamp, &mode).await {
@@ -46,3 +62,31 @@ pub(crate) async fn forward(
         .with_path(path)
         .with_detail("others write it all the time"))
 }
+
+/// Whether a version comes from an older one, by the parents of those between them, each opened and verified. None where
+/// the history does not reach so far back.
+pub(crate) async fn descends(
+    holder: Option<&Replica>,
+    path: &SecretPath,
+    newer: &Stamp,
+    older: &Stamp,
+) -> Option<bool> {
+    let holder = holder?;
+    let mut parent = newer.parent?;
+    let between = older.version + 1..newer.version;
+    if between.clone().count() > MOST_BETWEEN {
+        return None;
+    }
+    for number in between.rev() {
+        let secret = holder.get(path, Some(&VersionId::from_number(number))).await.ok()?;
+        let stamp = secret.stamp?;
+        if !stamp.content_id.matches(&parent) {
+            return None;
+        }
+        parent = stamp.parent?;
+    }
+    Some(parent.matches(&older.content_id))
+}
+
+/// As many versions are opened at most to show that one comes from another.
+const MOST_BETWEEN: usize = 100;

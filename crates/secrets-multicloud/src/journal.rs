@@ -1,8 +1,13 @@
-//! Writes that some replicas do not have yet.
+//! What has to outlive a process: writes that some replicas do not have yet, and which replicas were down.
+
+#[cfg(test)]
+pub(crate) mod volatile;
 
 use std::fmt;
 
-use secrets_backend::{NewSecret, Result, SecretPath, async_trait};
+use secrets_backend::{NewSecret, Result, SecretPath, Timestamp, async_trait};
+
+use crate::breaker::Breaker;
 
 /// A sealed version on its way to replicas.
 #[derive(Debug)]
@@ -14,42 +19,104 @@ pub struct Row {
     pub path: SecretPath,
     /// The envelope with its stamp
     pub secret: NewSecret,
+    /// Whether all that a replica has of the secret goes before the version comes
+    pub purges: bool,
     /// The replicas that are not known to have it, by name
     pub targets: Vec<String>,
+    /// Whether somebody was told that it is written, although the primary may not have it
+    pub acknowledged: bool,
 }
 
 impl Row {
-    /// A row as a journal keeps it.
+    /// A version that nobody was told of yet.
     #[must_use]
     pub const fn new(id: u64, path: SecretPath, secret: NewSecret, targets: Vec<String>) -> Self {
-        Self { id, path, secret, targets }
+        Self { id, path, secret, purges: false, targets, acknowledged: false }
     }
 }
 
-/// Where rows are kept. What it has answered survives a crash.
+/// A version that a journal is to keep.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub struct NewRow<'a> {
+    /// The secret
+    pub path: &'a SecretPath,
+    /// The envelope with its stamp
+    pub secret: &'a NewSecret,
+    /// Whether all that a replica has of the secret goes before the version comes
+    pub purges: bool,
+    /// The replicas that are to have it, by name
+    pub targets: &'a [&'a str],
+}
+
+impl<'a> NewRow<'a> {
+    /// A version for these replicas.
+    #[must_use]
+    pub const fn new(path: &'a SecretPath, secret: &'a NewSecret, targets: &'a [&'a str]) -> Self {
+        Self { path, secret, purges: false, targets }
+    }
+}
+
+/// What is remembered of a replica.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Memory {
+    /// How its last calls went.
+    pub breaker: Breaker,
+    /// When it last answered, as far as that was noted: not each answer is.
+    pub answered: Option<Timestamp>,
+    /// When it was last seen to have all that the primary has.
+    pub in_step: Option<Timestamp>,
+}
+
+/// Where that is kept. What has been answered survives a crash.
 #[async_trait]
 pub trait Journal: fmt::Debug + Send + Sync {
-    /// Keeps a version for these replicas; answers the number of its row.
+    /// Keeps versions, all or none; answers the numbers of their rows.
     ///
     /// # Errors
-    /// When it is not kept; then nothing was begun.
-    async fn add(&self, path: &SecretPath, secret: &NewSecret, targets: &[&str]) -> Result<u64>;
+    /// When they are not kept; then nothing was begun.
+    async fn add(&self, rows: &[NewRow<'_>]) -> Result<Vec<u64>>;
 
-    /// A replica has the version of this row, or one that follows it. A row without targets is gone.
+    /// Notes that somebody is about to be told that these versions are written.
+    ///
+    /// # Errors
+    /// When that could not be noted; then nobody may be told.
+    async fn acknowledge(&self, rows: &[u64]) -> Result<()>;
+
+    /// A replica has these versions, or ones that follow them. A row without targets is gone.
     ///
     /// # Errors
     /// When that could not be noted: it will be found out again.
-    async fn done(&self, row: u64, replica: &str) -> Result<()>;
+    async fn done(&self, rows: &[u64], replica: &str) -> Result<()>;
 
-    /// Takes a row back: its version was refused, and no replica has it.
+    /// Takes rows back: their versions were refused, and no replica has them.
     ///
     /// # Errors
-    /// When it is still there.
-    async fn forget(&self, row: u64) -> Result<()>;
+    /// When they are still there.
+    async fn forget(&self, rows: &[u64]) -> Result<()>;
 
     /// The rows that are there, oldest first.
     ///
     /// # Errors
     /// When they cannot be read.
     async fn rows(&self) -> Result<Vec<Row>>;
+
+    /// Notes whether replicas have versions of a secret that were written without each other.
+    ///
+    /// # Errors
+    /// When that could not be noted.
+    async fn flag(&self, path: &SecretPath, in_conflict: bool) -> Result<()>;
+
+    /// Whether that was noted of a secret, as it was last read from where it is kept.
+    fn is_flagged(&self, path: &SecretPath) -> bool;
+
+    /// What is remembered of a replica, as it was last read from where it is kept: that may be a moment ago.
+    fn memory(&self, replica: &str) -> Memory;
+
+    /// Remembers it.
+    ///
+    /// # Errors
+    /// When it is remembered by this process alone.
+    async fn remember(&self, replica: &str, memory: Memory) -> Result<()>;
 }

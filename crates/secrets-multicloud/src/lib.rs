@@ -4,6 +4,7 @@
 mod breaker;
 mod failover;
 mod forward;
+mod freshness;
 mod hedge;
 mod journal;
 mod known;
@@ -13,8 +14,9 @@ mod sync;
 mod translate;
 
 pub use breaker::{Breaker, BreakerConfig, Permit};
-pub use failover::{Drained, FailoverBackend, FailoverConfig, WhenDown};
-pub use journal::{Journal, Row};
+pub use failover::{Drained, FailoverBackend, FailoverConfig, Health, Rival, WhenDown, Write};
+pub use freshness::{Freshness, Seen, freshness};
+pub use journal::{Journal, Memory, NewRow, Row};
 pub use relation::{Record, Relation, relation};
-pub use replica::{Replica, Role, Verify};
-pub use sync::{Applied, Plan, Step, apply, plan};
+pub use replica::{Replica, Role, Verified, Verify};
+pub use sync::{Applied, ApplyConfig, Direction, Plan, Scope, Step, StepKind, apply, plan};

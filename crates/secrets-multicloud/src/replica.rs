@@ -8,7 +8,8 @@ use std::sync::Arc;
 
 use secrets_backend::{
     Capabilities, ContentId, Error, ErrorKind, NewSecret, Operation, Page, PageToken, PutMode, Result,
-    Secret, SecretBackend, SecretPath, Stamp, VersionId, VersionMeta, Written, async_trait, read_back,
+    Secret, SecretBackend, SecretPath, Served, Stamp, VersionId, VersionMeta, Written, async_trait,
+    read_back,
 };
 
 use crate::known::Known;
@@ -16,13 +17,37 @@ use crate::translate::{first_alone, has_rivals, logical_secret, logical_versions
 
 /// Judges an answer before it is used: path and version asked for, and what the replica answered.
 ///
-/// - `Some(secret)`: the authentic stamp, or `Tampered`, `Stale`, `Conflict`.
+/// - `Some(secret)`: its authentic stamp, or `Tampered`, `Stale`.
 /// - `None`, the replica says there is none: `Ok(None)`, or `Stale` where this installation knows better.
 ///
-/// The manager hands it in, so that this crate needs neither keys nor plaintext. Freshness applies only
-/// where no version was asked for: history may be old.
+/// The manager hands it in, so that this crate needs neither keys nor plaintext. [`freshness`](crate::freshness) is the
+/// rule for what is stale; it applies only where no version was asked for: history may be old.
 pub type Verify =
-    dyn Fn(&SecretPath, Option<&VersionId>, Option<&Secret>) -> Result<Option<Stamp>> + Send + Sync;
+    dyn Fn(&SecretPath, Option<&VersionId>, Option<&Secret>) -> Result<Option<Verified>> + Send + Sync;
+
+/// An answer that was judged.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Verified {
+    /// Its authentic stamp.
+    pub stamp: Stamp,
+    /// Whether this installation has seen another content under the same number.
+    pub is_rival: bool,
+}
+
+impl Verified {
+    /// An answer that fits what was seen.
+    #[must_use]
+    pub const fn good(stamp: Stamp) -> Self {
+        Self { stamp, is_rival: false }
+    }
+
+    /// An answer beside which another was seen.
+    #[must_use]
+    pub const fn rival(stamp: Stamp) -> Self {
+        Self { stamp, is_rival: true }
+    }
+}
 
 /// What a backend is for among several.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -98,11 +123,15 @@ impl Replica {
     fn verified(&self, path: &SecretPath, at: Option<&VersionId>, answer: Result<Secret>) -> Result<Secret> {
         match answer {
             Ok(secret) => match (self.verify)(path, at, Some(&secret))? {
-                Some(stamp) => {
+                Some(Verified { stamp, is_rival }) => {
                     if at.is_none() {
                         self.known.note(path, &secret.version, stamp.version);
                     }
-                    Ok(logical_secret(secret, stamp))
+                    let mut secret = logical_secret(secret, stamp);
+                    let mut served = Served::new(self.name.clone(), self.role != Role::Primary);
+                    served.conflict = is_rival;
+                    secret.served = Some(served);
+                    Ok(secret)
                 }
                 None => Err(self
                     .error(ErrorKind::Unexpected, Operation::Get, path)
@@ -120,8 +149,8 @@ impl Replica {
     async fn current(&self, path: &SecretPath) -> Result<Option<(VersionId, Stamp)>> {
         match self.backend.get(path, None).await {
             Ok(secret) => {
-                let stamp = (self.verify)(path, None, Some(&secret))?;
-                Ok(stamp.map(|stamp| (secret.version, stamp)))
+                let verified = (self.verify)(path, None, Some(&secret))?;
+                Ok(verified.map(|verified| (secret.version, verified.stamp)))
             }
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
             Err(error) => Err(error),
@@ -199,10 +228,35 @@ impl Replica {
         Ok((NewSecret::new(secret.value).with_stamp(stamp.clone()), stamp))
     }
 
+    /// What it has now of many secrets, however old.
+    pub(crate) async fn held_many(&self, paths: &[SecretPath]) -> Vec<Result<Option<Stamp>>> {
+        let answers = self.backend.get_many(paths).await;
+        let judged = |(path, answer): (&SecretPath, Result<Secret>)| match answer {
+            Ok(secret) => self.judged(path, &secret),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
+        };
+        paths.iter().zip(answers).map(judged).collect()
+    }
+
+    /// The replica's own id of a current version that fails authentication; none where there is a good one.
+    pub(crate) async fn damaged(&self, path: &SecretPath) -> Result<Option<VersionId>> {
+        let secret = self.backend.get(path, None).await?;
+        match self.judged(path, &secret) {
+            Err(error) if error.kind() == ErrorKind::Tampered => Ok(Some(secret.version)),
+            judged => judged.map(|_| None),
+        }
+    }
+
+    /// Deletes what it has, in its own way.
+    pub(crate) async fn discard(&self, path: &SecretPath) -> Result<()> {
+        self.backend.delete(path).await.map(drop)
+    }
+
     /// The authentic stamp of what was answered, as a version of the history: it may be old.
     fn judged(&self, path: &SecretPath, secret: &Secret) -> Result<Option<Stamp>> {
         let number = secret.stamp.as_ref().map(|claim| VersionId::from_number(claim.version));
-        (self.verify)(path, number.as_ref(), Some(secret))
+        Ok((self.verify)(path, number.as_ref(), Some(secret))?.map(|verified| verified.stamp))
     }
 
     /// Writes under a mode of the replica's own ids.

@@ -1,29 +1,71 @@
 //! What replicas lack of each other, found from listings alone, and how it is brought to them.
 
+mod apply;
+#[cfg(test)]
+mod tests;
+
 use std::collections::{BTreeMap, BTreeSet};
 
-use futures_util::{StreamExt, stream};
-use secrets_backend::{Error, Result, SecretBackendExt, SecretPath, Stamp};
+use futures_util::future::try_join_all;
+use secrets_backend::{Error, ErrorKind, Operation, Result, SecretBackendExt, SecretPath, Stamp, Timestamp};
 
-use crate::forward::{Forwarded, forward};
-use crate::relation::{Record, Relation, relation};
+use crate::failover::FailoverBackend;
+use crate::relation::{Relation, relation};
 use crate::replica::Replica;
+pub use apply::{Applied, ApplyConfig, apply};
 
-/// What would bring replicas to the same state. No value was read for it.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+/// What is compared, and what may be changed.
+#[derive(Clone, Debug, Default)]
+#[non_exhaustive]
+pub struct Scope {
+    /// Only secrets at and below this path.
+    pub prefix: Option<SecretPath>,
+    /// Who gets what.
+    pub direction: Direction,
+    /// Whether each copy is read and opened, instead of believing what a listing claims.
+    pub verify: bool,
+    /// Whether what a replica has and the primary never had is deleted there. For [`Direction::Push`] alone.
+    pub delete_extra: bool,
+}
+
+/// Who gets what from whom.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Direction {
+    /// Each gets the newest, whoever has it.
+    #[default]
+    Both,
+    /// The others get what the primary has.
+    Push,
+    /// The primary gets what another has that is newer.
+    Pull,
+}
+
+/// What would bring replicas to the same state.
+#[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Plan {
-    /// What is to be copied, by path.
+    /// What is to be done, by path.
     pub steps: Vec<Step>,
     /// How many secrets are the same everywhere.
     pub equal: usize,
     /// Secrets of which replicas have versions that were written without each other.
     pub diverged: BTreeSet<SecretPath>,
+    /// What is newer elsewhere than the direction may bring.
+    pub newer_elsewhere: BTreeSet<SecretPath>,
+    /// Copies that failed authentication and have no good one beside them, by replica.
+    pub damaged: BTreeMap<String, BTreeSet<SecretPath>>,
     /// What is not ours, or not sealed, and is left alone: by replica.
     pub foreign: BTreeMap<String, BTreeSet<SecretPath>>,
+    /// How many versions of this machine wait in the journal.
+    pub waiting: usize,
+    /// Whether all secrets were compared.
+    pub is_whole: bool,
+    /// When the comparison began.
+    pub began: Timestamp,
 }
 
-/// A version that one replica has and another lacks.
+/// Something to be done at one replica.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Step {
@@ -33,250 +75,239 @@ pub struct Step {
     pub from: String,
     /// Who lacks it, by name
     pub to: String,
-    /// Whether what is there is known to be an ancestor, so that nothing is lost
-    pub proven: bool,
+    /// What is to be done
+    pub kind: StepKind,
 }
 
-/// What became of a step.
-#[derive(Debug)]
+/// What is to be done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum Applied {
-    /// It was written, or something newer was there already.
-    Done,
-    /// What is there is not known to be an ancestor: it was left alone.
-    Unproven,
-    /// What is there was written without it: both were left alone.
-    Diverged,
-    /// The source has none any more, or one of the replicas failed.
-    Failed(Error),
+pub enum StepKind {
+    /// There is none.
+    Create,
+    /// What is there is the parent.
+    Forward,
+    /// What is there is older; that it is an ancestor has to be shown from the history.
+    Prove,
+    /// What is there failed authentication.
+    Repair,
+    /// The primary never had it.
+    Delete,
 }
 
 impl Plan {
+    const fn new(began: Timestamp, scope: &Scope) -> Self {
+        Self {
+            steps: Vec::new(),
+            equal: 0,
+            diverged: BTreeSet::new(),
+            newer_elsewhere: BTreeSet::new(),
+            damaged: BTreeMap::new(),
+            foreign: BTreeMap::new(),
+            waiting: 0,
+            is_whole: scope.prefix.is_none(),
+            began,
+        }
+    }
+
     /// Whether there is nothing to do and nothing to decide.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.steps.is_empty() && self.diverged.is_empty()
+        self.steps.is_empty()
+            && self.diverged.is_empty()
+            && self.newer_elsewhere.is_empty()
+            && self.damaged.is_empty()
+            && self.waiting == 0
+    }
+
+    /// Whether a replica has all that the primary has, by this comparison.
+    fn shows_in_step(&self, replica: &str) -> bool {
+        self.is_whole
+            && self.diverged.is_empty()
+            && self.newer_elsewhere.is_empty()
+            && !self.damaged.contains_key(replica)
+            && self.steps.iter().all(|step| step.to != replica)
     }
 }
 
-/// Compares replicas by what their listings claim; `record` says what is known of a path's history.
+/// What one replica has of a secret.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Claim {
+    None,
+    Version(Stamp),
+    Damaged,
+}
+
+type Claims = BTreeMap<SecretPath, Vec<Claim>>;
+
+/// Compares replicas by what their listings claim, or, where it is asked for, by what they have. Without that no value is
+/// read. `progress` is told how many secrets of a replica were looked at.
 ///
 /// # Errors
-/// Where one of them cannot be listed: what it lacks would be unknown.
+/// Where one of them cannot be listed: what it lacks would be unknown. `InvalidInput` for a deletion of what the primary
+/// never had where it has nothing, or in another direction than from it.
 pub async fn plan(
-    replicas: &[Replica],
-    prefix: Option<&SecretPath>,
-    record: &(dyn Fn(&SecretPath, u64) -> Option<secrets_backend::ContentId> + Sync),
+    backend: &FailoverBackend,
+    scope: &Scope,
+    progress: &(dyn Fn(&str, usize) + Send + Sync),
 ) -> Result<Plan> {
-    let mut plan = Plan::default();
-    let mut claims: BTreeMap<SecretPath, Vec<Option<Stamp>>> = BTreeMap::new();
-    for (at, replica) in replicas.iter().enumerate() {
-        for item in replica.list_all(prefix).await? {
-            match item.stamp {
-                Some(stamp) => {
-                    claims.entry(item.path).or_insert_with(|| vec![None; replicas.len()])[at] = Some(stamp)
+    let refused = |why: &'static str| {
+        Error::new(ErrorKind::InvalidInput, Operation::List, backend.to_string()).with_detail(why)
+    };
+    if scope.delete_extra && scope.direction != Direction::Push {
+        return Err(refused("what is extra is deleted only where the primary decides"));
+    }
+    let mut plan = Plan::new(backend.now(), scope);
+    plan.waiting = backend.rows_in(scope.prefix.as_ref()).await?;
+    for group in backend.groups(scope.prefix.as_ref()) {
+        let (claims, foreign) = claims(backend, &group, scope, progress).await?;
+        for (name, paths) in foreign {
+            plan.foreign.entry(name).or_default().extend(paths);
+        }
+        let primary_has_some = claims.values().any(|claims| claims[0] != Claim::None);
+        if scope.delete_extra && !primary_has_some && !claims.is_empty() {
+            return Err(refused("the primary has nothing, and nothing is deleted because of that"));
+        }
+        for (path, claims) in claims {
+            plan.add(&group.replicas, path, claims, scope);
+        }
+    }
+    for path in &plan.diverged {
+        backend.flag(path).await;
+    }
+    backend.note_in_step(&plan, |name| plan.shows_in_step(name)).await;
+    Ok(plan)
+}
+
+/// The replicas of a route, the primary first.
+pub(crate) struct Group<'a> {
+    pub(crate) replicas: Vec<&'a Replica>,
+    pub(crate) route: usize,
+}
+
+async fn claims(
+    backend: &FailoverBackend,
+    group: &Group<'_>,
+    scope: &Scope,
+    progress: &(dyn Fn(&str, usize) + Send + Sync),
+) -> Result<(Claims, BTreeMap<String, BTreeSet<SecretPath>>)> {
+    let mut claims = Claims::new();
+    let mut foreign: BTreeMap<String, BTreeSet<SecretPath>> = BTreeMap::new();
+    let prefix = scope.prefix.as_ref();
+    let looked = group.replicas.iter().map(|replica| async move {
+        let listed = replica.list_all(prefix).await?;
+        progress(replica.name(), listed.len());
+        let of_route = listed.into_iter().filter(|item| backend.is_of_route(group.route, &item.path));
+        let mut found: Vec<(SecretPath, Option<Claim>)> =
+            of_route.map(|item| (item.path, item.stamp.map(Claim::Version))).collect();
+        if scope.verify {
+            open(replica, &mut found).await?;
+        }
+        Ok::<_, Error>(found)
+    });
+    for (at, found) in try_join_all(looked).await?.into_iter().enumerate() {
+        for (path, claim) in found {
+            match claim {
+                Some(claim) => {
+                    claims.entry(path).or_insert_with(|| vec![Claim::None; group.replicas.len()])[at] = claim;
                 }
                 None => {
-                    plan.foreign.entry(replica.name().to_owned()).or_default().insert(item.path);
+                    foreign.entry(group.replicas[at].name().to_owned()).or_default().insert(path);
                 }
             }
         }
     }
-    for (path, stamps) in claims {
-        plan.add(replicas, path, &stamps, record);
+    Ok((claims, foreign))
+}
+
+/// Puts what a replica really has in the place of what it claims.
+async fn open(replica: &Replica, found: &mut [(SecretPath, Option<Claim>)]) -> Result<()> {
+    for batch in found.chunks_mut(OPEN_AT_ONCE) {
+        let ours: Vec<SecretPath> =
+            batch.iter().filter(|(_, claim)| claim.is_some()).map(|(path, _)| path.clone()).collect();
+        let mut opened = replica.held_many(&ours).await.into_iter();
+        for (_, claim) in batch.iter_mut().filter(|(_, claim)| claim.is_some()) {
+            *claim = match opened.next() {
+                Some(Ok(Some(stamp))) => Some(Claim::Version(stamp)),
+                Some(Ok(None)) | None => Some(Claim::None),
+                Some(Err(error)) if error.kind() == ErrorKind::Tampered => Some(Claim::Damaged),
+                Some(Err(error)) => return Err(error),
+            };
+        }
     }
-    Ok(plan)
+    Ok(())
 }
 
 impl Plan {
-    fn add(
-        &mut self,
-        replicas: &[Replica],
-        path: SecretPath,
-        stamps: &[Option<Stamp>],
-        record: &(dyn Fn(&SecretPath, u64) -> Option<secrets_backend::ContentId> + Sync),
-    ) {
-        let of_path = |version| record(&path, version);
-        let of_path: &Record<'_> = &of_path;
-        let version = |at: &usize| stamps[*at].as_ref().map(|stamp| stamp.version);
+    fn add(&mut self, replicas: &[&Replica], path: SecretPath, claims: Vec<Claim>, scope: &Scope) {
+        let stamps: Vec<Option<&Stamp>> = claims
+            .iter()
+            .map(|claim| match claim {
+                Claim::Version(stamp) => Some(stamp),
+                _ => None,
+            })
+            .collect();
+        let version = |at: &usize| stamps[*at].map(|stamp| stamp.version);
         // Of several with the highest number the first: if they differ, nothing is copied.
-        let Some(best) = (0..stamps.len()).rev().max_by_key(version) else { return };
+        let best = (0..stamps.len()).rev().max_by_key(version).filter(|at| stamps[*at].is_some());
+        let Some(best) = best else {
+            return self.add_damaged(replicas, &path, &claims);
+        };
         let mut steps = Vec::new();
         for (at, stamp) in stamps.iter().enumerate() {
-            let proven = match relation(stamps[best].as_ref(), stamp.as_ref(), of_path) {
-                Relation::Equal => continue,
-                Relation::Ahead => true,
-                Relation::AheadUnproven => false,
+            let kind = match (&claims[at], relation(stamps[best], *stamp, &|_| None)) {
+                (Claim::Damaged, _) => StepKind::Repair,
+                (Claim::None, _) => StepKind::Create,
+                (_, Relation::Equal) => continue,
+                (_, Relation::Ahead) => StepKind::Forward,
+                (_, Relation::AheadUnproven) => StepKind::Prove,
                 _ => {
                     self.diverged.insert(path);
                     return;
                 }
             };
             let (from, to) = (replicas[best].name().to_owned(), replicas[at].name().to_owned());
-            steps.push(Step { path: path.clone(), from, to, proven });
+            steps.push(Step { path: path.clone(), from, to, kind });
         }
         self.equal += usize::from(steps.is_empty());
-        self.steps.extend(steps);
+        self.take(replicas, path, steps, best, scope);
+    }
+
+    /// The steps that the direction allows.
+    fn take(
+        &mut self,
+        replicas: &[&Replica],
+        path: SecretPath,
+        steps: Vec<Step>,
+        best: usize,
+        scope: &Scope,
+    ) {
+        let primary = replicas[0].name();
+        let allowed = |step: &Step| match scope.direction {
+            Direction::Both => true,
+            Direction::Push => step.from == primary,
+            Direction::Pull => step.to == primary,
+        };
+        let (taken, left): (Vec<_>, Vec<_>) = steps.into_iter().partition(allowed);
+        let primary_lacks_it = left.iter().any(|step| step.to == primary && step.kind == StepKind::Create);
+        self.steps.extend(taken);
+        if scope.delete_extra && primary_lacks_it {
+            let has = |at: &usize| *at == best || left.iter().all(|step| step.to != replicas[*at].name());
+            self.steps.extend((1..replicas.len()).filter(has).map(|at| {
+                let (from, to) = (primary.to_owned(), replicas[at].name().to_owned());
+                Step { path: path.clone(), from, to, kind: StepKind::Delete }
+            }));
+        } else if !left.is_empty() && scope.direction == Direction::Push {
+            self.newer_elsewhere.insert(path);
+        }
+    }
+
+    fn add_damaged(&mut self, replicas: &[&Replica], path: &SecretPath, claims: &[Claim]) {
+        for (replica, _) in replicas.iter().zip(claims).filter(|(_, claim)| **claim == Claim::Damaged) {
+            self.damaged.entry(replica.name().to_owned()).or_default().insert(path.clone());
+        }
     }
 }
 
-/// Carries out steps, `at_once` of them side by side, and tells of each as it ends. It can be stopped at any time and
-/// begun again from a new plan.
-pub async fn apply(
-    replicas: &[Replica],
-    steps: &[Step],
-    at_once: usize,
-    record: &(dyn Fn(&SecretPath, u64) -> Option<secrets_backend::ContentId> + Sync),
-    mut progress: impl FnMut(&Step, Applied),
-) {
-    let work = steps.iter().map(|step| async move { (step, applied(replicas, step, record).await) });
-    let work: Vec<_> = work.collect();
-    let mut done = stream::iter(work).buffer_unordered(at_once.max(1));
-    while let Some((step, applied)) = done.next().await {
-        progress(step, applied);
-    }
-}
-
-async fn applied(
-    replicas: &[Replica],
-    step: &Step,
-    record: &(dyn Fn(&SecretPath, u64) -> Option<secrets_backend::ContentId> + Sync),
-) -> Applied {
-    let named = |name: &str| replicas.iter().find(|replica| replica.name() == name);
-    let (Some(from), Some(to)) = (named(&step.from), named(&step.to)) else { return Applied::Unproven };
-    let copied = async {
-        let (secret, stamp) = from.envelope(&step.path).await?;
-        forward(to, &step.path, &secret, &stamp, &|version| record(&step.path, version)).await
-    };
-    match copied.await {
-        Ok(Forwarded::Has) => Applied::Done,
-        Ok(Forwarded::Unproven) => Applied::Unproven,
-        Ok(Forwarded::Diverged) => Applied::Diverged,
-        Err(error) => Applied::Failed(error),
-    }
-}
-
-#[cfg(test)]
-#[allow(clippy::disallowed_methods, reason = "tests have runtimes of their own")]
-mod tests {
-    use std::sync::Arc;
-
-    use secrets_backend::{ContentId, MemoryBackend, NewSecret, PutMode, SecretBackend, StampKind};
-
-    use super::*;
-    use crate::replica::Verify;
-
-    fn path(name: &str) -> SecretPath {
-        name.parse().unwrap()
-    }
-
-    fn sealed(version: u64, content: u8, parent: Option<u8>) -> NewSecret {
-        let parent = parent.map(|parent| ContentId::new([parent; 32]));
-        let stamp = Stamp::new(StampKind::Secret, version, Some(1), 7, ContentId::new([content; 32]), parent);
-        NewSecret::new(vec![content]).with_stamp(stamp)
-    }
-
-    struct Scene {
-        memories: Vec<Arc<MemoryBackend>>,
-        replicas: Vec<Replica>,
-    }
-
-    impl Scene {
-        fn new() -> Self {
-            let verify: Arc<Verify> =
-                Arc::new(|_, _, answer| Ok(answer.and_then(|secret| secret.stamp.clone())));
-            let memories: Vec<_> = (0..3).map(|_| Arc::new(MemoryBackend::new())).collect();
-            let named = ["one", "two", "three"].into_iter().zip(&memories);
-            let replicas = named.map(|(name, memory)| {
-                let backend: Arc<dyn SecretBackend> = Arc::clone(memory) as _;
-                Replica::new(name, backend, Arc::clone(&verify))
-            });
-            let replicas = replicas.collect();
-            Self { memories, replicas }
-        }
-
-        /// Puts versions, each the child of the one before it, whose content is their number.
-        async fn put(&self, at: usize, name: &str, versions: std::ops::RangeInclusive<u64>) {
-            for version in versions {
-                let content = u8::try_from(version).unwrap();
-                let secret = sealed(version, content, content.checked_sub(1).filter(|&parent| parent > 0));
-                self.memories[at].put(&path(name), &secret, &PutMode::Upsert).await.unwrap();
-            }
-        }
-
-        async fn plan(&self) -> Plan {
-            plan(&self.replicas, None, &|_, _| None).await.unwrap()
-        }
-
-        async fn apply(&self, plan: &Plan) -> Vec<String> {
-            let mut told = Vec::new();
-            let record = |_: &SecretPath, _| None;
-            apply(&self.replicas, &plan.steps, 4, &record, |step, applied| {
-                told.push(format!("{} {} {applied:?}", step.path, step.to));
-            })
-            .await;
-            told.sort();
-            told
-        }
-    }
-
-    #[tokio::test]
-    async fn what_is_one_version_behind_or_missing_is_brought_forward_and_then_there_is_nothing_to_do() {
-        let scene = Scene::new();
-        scene.put(0, "a", 1..=3).await;
-        scene.put(1, "a", 1..=2).await;
-        scene.put(2, "b", 1..=1).await;
-        let plan = scene.plan().await;
-        assert!(plan.steps.iter().all(|step| step.proven) && plan.diverged.is_empty());
-        assert_eq!(scene.apply(&plan).await, ["a three Done", "a two Done", "b one Done", "b two Done"]);
-        let after = scene.plan().await;
-        assert!(after.is_empty() && after.equal == 2, "{after:?}");
-        for replica in &scene.replicas {
-            assert_eq!(replica.get(&path("a"), None).await.unwrap().value.expose(), [3]);
-        }
-    }
-
-    #[tokio::test]
-    async fn what_cannot_be_shown_to_be_an_ancestor_is_left_alone() {
-        let scene = Scene::new();
-        scene.put(0, "a", 1..=5).await;
-        scene.put(1, "a", 1..=2).await;
-        scene.put(2, "a", 1..=5).await;
-        let plan = scene.plan().await;
-        assert_eq!((plan.steps.len(), plan.steps[0].proven), (1, false));
-        assert_eq!(scene.apply(&plan).await, ["a two Unproven"]);
-        assert_eq!(scene.memories[1].get(&path("a"), None).await.unwrap().value.expose(), [2]);
-    }
-
-    #[tokio::test]
-    async fn rivals_are_told_and_both_kept() {
-        let scene = Scene::new();
-        for at in 0..3 {
-            scene.put(at, "a", 1..=2).await;
-        }
-        scene.memories[1].put(&path("a"), &sealed(2, 9, Some(1)), &PutMode::Upsert).await.unwrap();
-        let plan = scene.plan().await;
-        assert!(plan.steps.is_empty() && plan.diverged == [path("a")].into() && !plan.is_empty());
-    }
-
-    #[tokio::test]
-    async fn a_rival_that_comes_between_plan_and_apply_is_not_written_over() {
-        let scene = Scene::new();
-        scene.put(0, "a", 1..=2).await;
-        scene.put(1, "a", 1..=1).await;
-        scene.put(2, "a", 1..=2).await;
-        let plan = scene.plan().await;
-        scene.memories[1].put(&path("a"), &sealed(2, 9, Some(1)), &PutMode::Upsert).await.unwrap();
-        assert_eq!(scene.apply(&plan).await, ["a two Diverged"]);
-        assert_eq!(scene.memories[1].get(&path("a"), None).await.unwrap().value.expose(), [9]);
-    }
-
-    #[tokio::test]
-    async fn what_is_not_ours_is_reported_and_left_alone() {
-        let scene = Scene::new();
-        scene.memories[1].put(&path("theirs"), &NewSecret::new("x"), &PutMode::Create).await.unwrap();
-        let plan = scene.plan().await;
-        assert_eq!(plan.foreign["two"], [path("theirs")].into());
-        assert!(plan.is_empty());
-    }
-}
+/// How many copies are opened at once: their values are in memory together.
+const OPEN_AT_ONCE: usize = 64;

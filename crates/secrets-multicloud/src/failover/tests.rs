@@ -5,11 +5,17 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use secrets_backend::{ContentId, MemoryBackend, Stamp, StampKind};
+use secrets_backend::{ContentId, MemoryBackend, SecretBackendExt, Stamp, StampKind};
 
 use super::*;
-use crate::journal::Row;
-use crate::replica::Verify;
+use std::sync::Mutex;
+
+use secrets_backend::async_trait;
+use tokio::time::Instant;
+
+use crate::journal::NewRow;
+use crate::journal::volatile::Volatile;
+use crate::replica::{Verified, Verify};
 
 mod writes;
 
@@ -29,6 +35,8 @@ enum Mood {
     Hangs,
     /// Answers this content, under whatever stamp is there.
     Lies(u8),
+    /// Says that it stored what it did not.
+    Forgets,
 }
 
 impl Moody {
@@ -44,7 +52,7 @@ impl Moody {
         self.asked.fetch_add(1, Ordering::SeqCst);
         let mood = *self.mood.lock().unwrap();
         match mood {
-            Mood::Well => Ok(None),
+            Mood::Well | Mood::Forgets => Ok(None),
             Mood::Lies(content) => Ok(Some(content)),
             Mood::Hangs => std::future::pending().await,
             Mood::Fails(kind) => {
@@ -84,6 +92,9 @@ impl SecretBackend for Moody {
 
     async fn put(&self, path: &SecretPath, secret: &NewSecret, mode: &PutMode) -> Result<Written> {
         self.mood(Some(path)).await?;
+        if matches!(*self.mood.lock().unwrap(), Mood::Forgets) {
+            return Ok(Written::default());
+        }
         self.memory.put(path, secret, mode).await
     }
 
@@ -116,56 +127,6 @@ impl fmt::Display for Moody {
     }
 }
 
-/// A journal that survives nothing, and fails when it is told.
-#[derive(Debug, Default)]
-struct Memory {
-    rows: Mutex<Vec<Row>>,
-    fails: std::sync::atomic::AtomicBool,
-}
-
-impl Memory {
-    fn rows(&self) -> Result<MutexGuard<'_, Vec<Row>>> {
-        if self.fails.load(Ordering::SeqCst) {
-            return Err(Error::new(ErrorKind::Unavailable, Operation::Put, "journal"));
-        }
-        Ok(self.rows.lock().unwrap())
-    }
-}
-
-fn copy(secret: &NewSecret) -> NewSecret {
-    NewSecret::new(secret.value.duplicate()).with_stamp(secret.stamp.clone().unwrap())
-}
-
-#[async_trait]
-impl Journal for Memory {
-    async fn add(&self, path: &SecretPath, secret: &NewSecret, targets: &[&str]) -> Result<u64> {
-        let mut rows = self.rows()?;
-        let id = rows.iter().map(|row| row.id).max().unwrap_or_default() + 1;
-        let targets = targets.iter().map(|&name| name.to_owned()).collect();
-        rows.push(Row::new(id, path.clone(), copy(secret), targets));
-        Ok(id)
-    }
-
-    async fn done(&self, row: u64, replica: &str) -> Result<()> {
-        let mut rows = self.rows()?;
-        rows.iter_mut()
-            .filter(|one| one.id == row)
-            .for_each(|one| one.targets.retain(|name| name != replica));
-        rows.retain(|row| !row.targets.is_empty());
-        Ok(())
-    }
-
-    async fn forget(&self, row: u64) -> Result<()> {
-        self.rows()?.retain(|one| one.id != row);
-        Ok(())
-    }
-
-    async fn rows(&self) -> Result<Vec<Row>> {
-        let copied = |row: &Row| Row::new(row.id, row.path.clone(), copy(&row.secret), row.targets.clone());
-        Ok(Memory::rows(self)?.iter().map(copied).collect())
-    }
-}
-
 fn path(name: &str) -> SecretPath {
     name.parse().unwrap()
 }
@@ -186,8 +147,21 @@ fn verify() -> Arc<Verify> {
         if stamp.content_id.as_bytes()[0] != secret.value.expose()[0] {
             return refuse(ErrorKind::Tampered);
         }
-        if at.is_none() && stamp.version < 2 { refuse(ErrorKind::Stale) } else { Ok(Some(stamp)) }
+        if at.is_none() && stamp.version < 2 {
+            refuse(ErrorKind::Stale)
+        } else {
+            Ok(Some(Verified::good(stamp)))
+        }
     })
+}
+
+/// The time of the runtime.
+fn virtual_clock() -> impl Fn() -> Timestamp + Send + Sync {
+    let began = Instant::now();
+    move || {
+        let elapsed = u64::try_from(began.elapsed().as_millis()).unwrap();
+        Timestamp::from_millis(1_900_000_000_000 + elapsed)
+    }
 }
 
 /// Three replicas with the same secrets, and one backend over them.
@@ -204,9 +178,9 @@ async fn three() -> ([Arc<Moody>; 3], FailoverBackend) {
         Replica::new(name, backend, verify())
     });
     let primary = named.next().unwrap();
-    let journal = Arc::new(Memory::default());
+    let journal = Arc::new(Volatile::default());
     let failover = FailoverBackend::over(primary, named.collect(), journal, FailoverConfig::default());
-    (replicas, failover)
+    (replicas, failover.with_clock(virtual_clock()))
 }
 
 async fn by(backend: &FailoverBackend, name: &str) -> Result<(String, bool)> {
@@ -309,6 +283,129 @@ async fn the_pages_of_a_listing_come_from_one_replica() {
     replicas[0].is(Mood::Fails(ErrorKind::Unavailable));
     let page = backend.list(None, None).await.unwrap();
     assert_eq!(page.items.len(), 3);
-    let wrong = backend.list(None, Some(&PageToken::new("9.x"))).await.unwrap_err();
+    let wrong = backend.list(None, Some(&PageToken::new("0.9.x"))).await.unwrap_err();
     assert_eq!(wrong.kind(), ErrorKind::InvalidInput);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_learned_of_a_replica_is_remembered_by_the_next_process() {
+    let (replicas, backend) = three().await;
+    replicas[0].is(Mood::Hangs);
+    let began = Instant::now();
+    for _ in 0..3 {
+        by(&backend, "a").await.unwrap();
+    }
+    assert_eq!(began.elapsed().as_millis(), 900, "each waited for the hedge");
+    let mut named = ["one", "two", "three"].into_iter().zip(&replicas).map(|(name, replica)| {
+        let backend: Arc<dyn SecretBackend> = Arc::clone(replica) as _;
+        Replica::new(name, backend, verify())
+    });
+    let journal = Arc::clone(backend.journal.as_ref().unwrap());
+    let config = FailoverConfig::default();
+    let next = FailoverBackend::over(named.next().unwrap(), named.collect(), journal, config);
+    let next = next.with_clock(move || backend.now());
+    let began = Instant::now();
+    assert_eq!(by(&next, "a").await.unwrap(), ("two".to_owned(), true));
+    assert_eq!(began.elapsed().as_millis(), 0);
+    replicas[0].is(Mood::Well);
+    tokio::time::advance(Duration::from_secs(5)).await;
+    assert_eq!(by(&next, "a").await.unwrap(), ("one".to_owned(), false), "tried again, and well");
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_requires_the_primary_gets_no_other_answer() {
+    let (replicas, mut backend) = three().await;
+    backend.config.require_primary = true;
+    assert_eq!(by(&backend, "a").await.unwrap().0, "one");
+    replicas[0].is(Mood::Fails(ErrorKind::Unavailable));
+    assert_eq!(by(&backend, "a").await.unwrap_err().kind(), ErrorKind::Unavailable);
+    assert_eq!(replicas[1].asked() + replicas[2].asked(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_answer_counts_as_long_as_its_replica_was_in_step_lately_enough() {
+    let (replicas, mut backend) = three().await;
+    replicas[0].is(Mood::Fails(ErrorKind::Unavailable));
+    backend.config.max_staleness = Some(Duration::from_secs(60));
+    assert_eq!(by(&backend, "a").await.unwrap_err().kind(), ErrorKind::Unavailable, "never compared");
+    let memory = crate::journal::Memory { in_step: Some(backend.now()), ..backend.memory("three") };
+    backend.remember("three", memory).await;
+    tokio::time::advance(Duration::from_secs(60)).await;
+    let served = backend.get(&path("a"), None).await.unwrap().served.unwrap();
+    assert_eq!((served.by.as_str(), served.age), ("three", Some(Duration::from_secs(60))));
+    tokio::time::advance(Duration::from_secs(1)).await;
+    assert_eq!(by(&backend, "a").await.unwrap_err().kind(), ErrorKind::Unavailable);
+}
+
+#[tokio::test(start_paused = true)]
+async fn reads_are_spread_by_their_shares_and_an_intended_answer_is_not_degraded() {
+    let (replicas, _) = three().await;
+    let mut shares =
+        [1, 3, 0].into_iter().zip(["one", "two", "three"]).zip(&replicas).map(|((share, name), replica)| {
+            let backend: Arc<dyn SecretBackend> = Arc::clone(replica) as _;
+            Replica::new(name, backend, verify()).with_weight(share)
+        });
+    let journal = Arc::new(Volatile::default());
+    let config = FailoverConfig::default();
+    let draws = AtomicU64::new(0);
+    let backend = FailoverBackend::over(shares.next().unwrap(), shares.collect(), journal, config)
+        .with_clock(virtual_clock())
+        .with_draw(move |limit| draws.fetch_add(1, Ordering::SeqCst) % limit);
+    for _ in 0..8 {
+        assert!(!by(&backend, "a").await.unwrap().1);
+    }
+    assert_eq!(replicas.each_ref().map(|replica| replica.asked()), [2, 6, 0]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_route_has_replicas_of_its_own_and_a_listing_has_all_of_them() {
+    let (replicas, backend) = three().await;
+    let own: Arc<Moody> = Arc::default();
+    for name in ["far/a", "far/b"] {
+        own.memory.put(&path(name), &sealed(2, 2), &PutMode::Create).await.unwrap();
+    }
+    // What another has at such a path is none of this route's.
+    replicas[0].memory.put(&path("far/stray"), &sealed(2, 2), &PutMode::Create).await.unwrap();
+    let far = Replica::new("far", Arc::clone(&own) as Arc<dyn SecretBackend>, verify());
+    let again = Replica::new("two", Arc::clone(&replicas[1]) as Arc<dyn SecretBackend>, verify());
+    let backend = backend.with_route(path("far"), far, vec![again]);
+    assert_eq!(backend.replicas().len(), 4);
+    assert_eq!(by(&backend, "far/a").await.unwrap().0, "far");
+    assert_eq!(by(&backend, "a").await.unwrap().0, "one");
+    assert_eq!(by(&backend, "far/stray").await.unwrap_err().kind(), ErrorKind::NotFound);
+    let batch = backend.get_many(&["far/b", "b", "far/stray"].map(path)).await;
+    let by_whom: Vec<_> =
+        batch.into_iter().map(|answer| answer.ok().map(|secret| secret.served.unwrap().by)).collect();
+    assert_eq!(by_whom, [Some("far".to_owned()), Some("one".to_owned()), None]);
+    let names = async |prefix: Option<&SecretPath>| {
+        let mut names: Vec<_> =
+            backend.list_all(prefix).await.unwrap().into_iter().map(|item| item.path.to_string()).collect();
+        names.sort();
+        names
+    };
+    assert_eq!(names(None).await, ["a", "b", "c", "far/a", "far/b"]);
+    assert_eq!(names(Some(&path("far"))).await, ["far/a", "far/b"]);
+    assert_eq!(names(Some(&path("a"))).await, ["a"]);
+    backend.put(&path("far/new"), &sealed(1, 1), &PutMode::Create).await.unwrap();
+    assert_eq!(backend.drain().await.unwrap().left, 0);
+    assert!(own.memory.get(&path("far/new"), None).await.is_ok());
+    assert!(replicas[1].memory.get(&path("far/new"), None).await.is_ok());
+    assert!(replicas[0].memory.get(&path("far/new"), None).await.is_err());
+}
+
+#[tokio::test(start_paused = true)]
+async fn health_tells_of_each_replica_and_what_waits_for_it() {
+    let (replicas, backend) = three().await;
+    replicas[1].is(Mood::Fails(ErrorKind::Unavailable));
+    replicas[2].is(Mood::Hangs);
+    backend.put(&path("new"), &sealed(1, 1), &PutMode::Create).await.unwrap();
+    let began = Instant::now();
+    let health = backend.health().await.unwrap();
+    assert_eq!(began.elapsed(), Duration::from_secs(5), "however many hang");
+    let told: Vec<_> = health.iter().map(|one| (one.name.as_str(), one.failure, one.waiting)).collect();
+    assert_eq!(
+        told,
+        [("one", None, 0), ("two", Some(ErrorKind::Unavailable), 1), ("three", Some(ErrorKind::TimedOut), 1)]
+    );
+    assert!(health[0].answered.is_some() && health[1].answered.is_none());
 }

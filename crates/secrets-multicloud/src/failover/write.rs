@@ -1,16 +1,19 @@
 //! Writing with several replicas: the journal, the primary, the answer; then the others.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use futures_util::{StreamExt, stream};
 use secrets_backend::{
     Error, ErrorKind, Level, Listed, NewSecret, Operation, Page, PutMode, Result, Secret, SecretBackend,
     SecretPath, Served, Stamp, VersionId, Written,
 };
 
 use super::FailoverBackend;
-use crate::forward::{Forwarded, forward};
-use crate::journal::{Journal, Row};
+use super::conflict::holds;
+use super::route::Route;
+use crate::breaker::Permit;
+use crate::journal::{Journal, NewRow, Row};
 use crate::replica::Replica;
 
 /// What becomes of a write while the primary cannot take it.
@@ -24,112 +27,223 @@ pub enum WhenDown {
     Deny,
 }
 
-/// What draining the journal has come to.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+/// A version to be written.
+#[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
-pub struct Drained {
-    /// How many rows are left.
-    pub left: usize,
-    /// Replicas that could not take what they lack, by name.
-    pub behind: BTreeSet<String>,
-    /// Secrets of which a replica has a version that was written without the one of the journal.
-    pub diverged: BTreeSet<SecretPath>,
+pub struct Write<'a> {
+    /// The secret
+    pub path: &'a SecretPath,
+    /// The envelope with its stamp
+    pub secret: &'a NewSecret,
+    /// What has to be there
+    pub mode: &'a PutMode,
+    /// Whether all that there is goes before
+    purges: bool,
+}
+
+impl<'a> Write<'a> {
+    /// A version on top of what `mode` says.
+    #[must_use]
+    pub const fn new(path: &'a SecretPath, secret: &'a NewSecret, mode: &'a PutMode) -> Self {
+        Self { path, secret, mode, purges: false }
+    }
 }
 
 /// The name under which the journal answers for its rows.
-const JOURNAL: &str = "journal";
+pub(super) const JOURNAL: &str = "journal";
 
 impl FailoverBackend {
-    /// Writes where there are several replicas.
-    pub(super) async fn write(
-        &self,
-        journal: &Arc<dyn Journal>,
-        path: &SecretPath,
-        secret: &NewSecret,
-        mode: &PutMode,
-    ) -> Result<Written> {
-        let stamp = secret.stamp.clone().ok_or_else(|| {
-            let error = Error::new(ErrorKind::InvalidInput, Operation::Put, self.to_string());
-            error.with_path(path).with_detail("only sealed secrets")
-        })?;
-        let names: Vec<&str> = self.replicas.iter().map(Replica::name).collect();
-        let row = journal.add(path, secret, &names).await?;
-        let version = VersionId::from_number(stamp.version);
-        let written = Written::version(version).with_stamp(Some(stamp));
-        match self.primary().put(path, secret, mode).await {
-            Ok(_) => {
-                note(journal.done(row, self.primary().name()).await);
-                // However long that takes, the write is acknowledged by what the primary said.
-                let drained = tokio::time::timeout(self.config.drain_timeout, self.drain()).await;
-                let is_everywhere = matches!(drained, Ok(Ok(drained)) if drained.left == 0);
-                Ok(written.at(if is_everywhere { Level::All } else { Level::Primary }))
-            }
-            Err(error) if self.config.when_down == WhenDown::Journal && is_down(error.kind()) => {
-                tracing::warn!(%path, "the primary cannot take it now: the write waits in the journal");
-                Ok(written.at(Level::Local))
-            }
-            Err(error) => {
-                // A row that stays spreads to no other replica before the primary has taken it.
-                note(journal.forget(row).await);
-                Err(error)
-            }
-        }
-    }
-
-    /// Brings what waits in the journal to the replicas that lack it: first to the primary, oldest first.
+    /// Removes all versions of a secret from every replica, for good, and leaves this tombstone, so that nobody starts
+    /// to count anew.
     ///
     /// # Errors
-    /// Where the journal cannot be read.
-    pub async fn drain(&self) -> Result<Drained> {
-        let mut drained = Drained::default();
-        let Some(journal) = &self.journal else { return Ok(drained) };
-        for row in journal.rows().await? {
-            let left = self.drain_row(journal, &row, &mut drained).await;
-            drained.left += usize::from(left);
-        }
-        Ok(drained)
+    /// Those of a purge and of a put.
+    pub async fn purge_to(&self, path: &SecretPath, tombstone: &NewSecret) -> Result<Written> {
+        self.write(Write { purges: true, ..Write::new(path, tombstone, &PutMode::Create) }).await
     }
 
-    /// Whether something of the row is left.
-    async fn drain_row(&self, journal: &Arc<dyn Journal>, row: &Row, drained: &mut Drained) -> bool {
-        let Some(stamp) = &row.secret.stamp else { return true };
-        let is_target = |replica: &&Replica| row.targets.iter().any(|name| name == replica.name());
-        let mut is_left = false;
-        for replica in self.replicas.iter().filter(is_target) {
-            let is_behind = drained.behind.contains(replica.name());
-            if !is_behind && self.bring(replica, row, stamp, drained).await {
-                note(journal.done(row.id, replica.name()).await);
-                continue;
-            }
-            is_left = true;
-            if std::ptr::eq(replica, self.primary()) {
-                // What the primary does not have, nobody gets.
-                break;
-            }
-        }
-        is_left
+    /// Writes one version.
+    pub(super) async fn write(&self, write: Write<'_>) -> Result<Written> {
+        let mut answers = self.write_many(&[write]).await?;
+        answers.pop().unwrap_or_else(|| Err(self.error(ErrorKind::Unexpected, Operation::Put)))
     }
 
-    /// Whether the replica has the version now.
-    async fn bring(&self, replica: &Replica, row: &Row, stamp: &Stamp, drained: &mut Drained) -> bool {
-        match forward(replica, &row.path, &row.secret, stamp, &|_| None).await {
-            Ok(Forwarded::Has) => return true,
-            Ok(Forwarded::Unproven | Forwarded::Diverged) => {
-                drained.diverged.insert(row.path.clone());
-            }
-            Err(error) => {
-                tracing::debug!(replica = replica.name(), kind = %error.kind(), "a replica stays behind");
-                drained.behind.insert(replica.name().to_owned());
-            }
+    /// Writes many versions, each an answer of its own. All are kept in the journal before the first is sent.
+    ///
+    /// # Errors
+    /// Where they cannot be kept; then nothing was written.
+    pub async fn write_many(&self, writes: &[Write<'_>]) -> Result<Vec<Result<Written>>> {
+        let Some(journal) = self.journal.as_ref().filter(|_| self.has_several()) else {
+            let direct: Vec<_> = writes.iter().map(|write| self.to_primary(self.primary(), write)).collect();
+            return Ok(stream::iter(direct).buffered(AT_ONCE).collect().await);
+        };
+        let stamps: Vec<Stamp> = writes.iter().map(|write| self.stamp(write)).collect::<Result<_>>()?;
+        let targets: Vec<Vec<&str>> = writes.iter().map(|write| self.names(self.route(write.path))).collect();
+        let rows: Vec<NewRow<'_>> = writes
+            .iter()
+            .zip(&targets)
+            .map(|(write, targets)| NewRow {
+                purges: write.purges,
+                ..NewRow::new(write.path, write.secret, targets)
+            })
+            .collect();
+        let ids = journal.add(&rows).await?;
+        let sent: Vec<_> =
+            writes.iter().map(|write| self.to_primary_in_time(self.route(write.path), write)).collect();
+        let sent: Vec<Result<()>> = stream::iter(sent).buffered(AT_ONCE).collect().await;
+        let answers = self.answer(journal, writes, &ids, sent).await;
+        let mut written: Vec<Result<Written>> = answers
+            .into_iter()
+            .zip(stamps)
+            .map(|(answer, stamp)| {
+                let version = VersionId::from_number(stamp.version);
+                Ok(Written::version(version).with_stamp(Some(stamp)).at(answer?))
+            })
+            .collect();
+        if self.config.ack == Level::All {
+            self.wait_for_all(journal, &ids, &mut written).await;
         }
-        false
+        Ok(written)
     }
 
-    /// What waits for the primary: this machine's own acknowledged writes, which every read has to show. Oldest first.
+    /// What is told of each write, and noted before it is told.
+    async fn answer(
+        &self,
+        journal: &Arc<dyn Journal>,
+        writes: &[Write<'_>],
+        ids: &[u64],
+        sent: Vec<Result<()>>,
+    ) -> Vec<Result<Level>> {
+        let mut taken: BTreeMap<&str, Vec<u64>> = BTreeMap::new();
+        let (mut waiting, mut refused) = (Vec::new(), Vec::new());
+        let mut answers = Vec::with_capacity(sent.len());
+        for ((write, &id), sent) in writes.iter().zip(ids).zip(sent) {
+            answers.push(match sent {
+                Ok(()) => {
+                    taken.entry(self.replicas[self.route(write.path).primary()].name()).or_default().push(id);
+                    Ok(Level::Primary)
+                }
+                Err(error) if is_down(error.kind()) && self.config.when_down == WhenDown::Journal => {
+                    waiting.push(id);
+                    Ok(Level::Local)
+                }
+                Err(error) => {
+                    // Where nobody knows whether it took effect, the row stays until that is known.
+                    if error.kind() != ErrorKind::TimedOut {
+                        refused.push(id);
+                    }
+                    Err(error)
+                }
+            });
+        }
+        for (primary, ids) in &taken {
+            note(journal.done(ids, primary).await);
+        }
+        if !refused.is_empty() {
+            // A row that stays spreads to no other replica before the primary has taken it.
+            note(journal.forget(&refused).await);
+        }
+        if !waiting.is_empty()
+            && let Err(error) = journal.acknowledge(&waiting).await
+        {
+            answers.iter_mut().filter(|answer| matches!(answer, Ok(Level::Local))).for_each(|answer| {
+                *answer = Err(super::again(&error));
+            });
+        }
+        answers
+    }
+
+    /// Waits until the others have what was written, for as long as that may take.
+    async fn wait_for_all(&self, journal: &Arc<dyn Journal>, ids: &[u64], written: &mut [Result<Written>]) {
+        // However long that takes, the write is acknowledged by what the primary said.
+        let _ = tokio::time::timeout(self.config.drain_timeout, self.drain()).await;
+        let Ok(left) = journal.rows().await else { return };
+        for (written, id) in written.iter_mut().zip(ids) {
+            if left.iter().all(|row| row.id != *id)
+                && let Ok(written) = written
+                && written.level == Level::Primary
+            {
+                written.level = Level::All;
+            }
+        }
+    }
+
+    /// Sends it to the primary, unless that one is left alone, and not for longer than a call may take.
+    async fn to_primary_in_time(&self, route: &Route, write: &Write<'_>) -> Result<()> {
+        let at = route.primary();
+        let primary = &self.replicas[at];
+        let memory = self.memory(primary.name());
+        if memory.breaker.permit(&self.config.breaker, self.now()) == Permit::Open {
+            let error = Error::new(ErrorKind::Unavailable, Operation::Put, primary.name().to_owned());
+            return Err(error.with_path(write.path).with_detail("it did not answer a moment ago"));
+        }
+        let sent = tokio::time::timeout(self.config.deadline, self.to_primary_and_back(primary, write)).await;
+        let sent = sent.unwrap_or_else(|_| {
+            let error = Error::new(ErrorKind::TimedOut, Operation::Put, primary.name().to_owned());
+            Err(error.with_path(write.path))
+        });
+        self.note(at, sent.as_ref().err().map(Error::kind)).await;
+        if let Err(error) = &sent
+            && is_down(error.kind())
+        {
+            tracing::warn!(path = %write.path, kind = %error.kind(), "the primary cannot take a write now");
+        }
+        sent
+    }
+
+    /// Sends it to the primary, and looks whether it is there.
+    async fn to_primary_and_back(&self, primary: &Replica, write: &Write<'_>) -> Result<()> {
+        let stamp = self.stamp(write)?;
+        match self.to_primary(primary, write).await {
+            Ok(_) => {}
+            // Another process that found our row may have been faster with the same bytes.
+            Err(error) if matches!(error.kind(), ErrorKind::Conflict | ErrorKind::AlreadyExists) => {
+                let held = primary.held(write.path).await?;
+                if !held.is_some_and(|(_, held)| held.content_id.matches(&stamp.content_id)) {
+                    return Err(error);
+                }
+            }
+            Err(error) => return Err(error),
+        }
+        holds(primary, write.path, &stamp).await
+    }
+
+    async fn to_primary(&self, primary: &Replica, write: &Write<'_>) -> Result<Written> {
+        if write.purges {
+            match primary.purge(write.path).await {
+                Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
+                _ => {}
+            }
+        }
+        primary.put(write.path, write.secret, write.mode).await
+    }
+
+    fn stamp(&self, write: &Write<'_>) -> Result<Stamp> {
+        write.secret.stamp.clone().ok_or_else(|| {
+            let error = self.error(ErrorKind::InvalidInput, Operation::Put).with_path(write.path);
+            error.with_detail("only sealed secrets")
+        })
+    }
+
+    fn names(&self, route: &Route) -> Vec<&str> {
+        route.members.iter().map(|member| self.replicas[member.replica].name()).collect()
+    }
+
+    /// What waits for a primary: this machine's own acknowledged writes, which every read has to show. Oldest first.
     pub(super) async fn waiting(&self) -> Result<Vec<Row>> {
         let Some(journal) = &self.journal else { return Ok(Vec::new()) };
         let mut rows = journal.rows().await?;
-        rows.retain(|row| row.targets.iter().any(|name| name == self.primary().name()));
+        rows.retain(|row| {
+            let primary = self.replicas[self.route(&row.path).primary()].name();
+            row.acknowledged && row.targets.iter().any(|name| name == primary)
+        });
+        Ok(rows)
+    }
+
+    /// What the journal has of a secret and nobody's primary took.
+    pub(super) async fn rows_of(&self, path: &SecretPath) -> Result<Vec<Row>> {
+        let mut rows = self.waiting().await?;
+        rows.retain(|row| row.path == *path);
         Ok(rows)
     }
 }
@@ -163,13 +277,16 @@ pub(super) fn with_own(mut page: Page, rows: &[Row], prefix: Option<&SecretPath>
     page
 }
 
-fn is_down(kind: ErrorKind) -> bool {
+pub(super) const fn is_down(kind: ErrorKind) -> bool {
     matches!(kind, ErrorKind::Unavailable | ErrorKind::TimedOut | ErrorKind::RateLimited)
 }
 
 /// A row that could not be changed is looked at again by the next draining, which finds out that it is done.
-fn note(changed: Result<()>) {
+pub(super) fn note(changed: Result<()>) {
     if let Err(error) = changed {
         tracing::warn!(%error, "the journal could not be brought up to date");
     }
 }
+
+/// How many writes wait side by side: as many as share a transaction where a backend joins them.
+const AT_ONCE: usize = 64;

@@ -35,7 +35,8 @@ fn replace(version: u64) -> PutMode {
 /// The same memory behind two wrappers, as two installations have it, with the reads of the first.
 async fn two_installations() -> (Replica, Replica, Arc<Reads>) {
     let (memory, reads) = (Arc::new(MemoryBackend::new()), Arc::new(Reads::default()));
-    let verify: Arc<Verify> = Arc::new(|_, _, answer| Ok(answer.and_then(|secret| secret.stamp.clone())));
+    let verify: Arc<Verify> =
+        Arc::new(|_, _, answer| Ok(answer.and_then(|secret| secret.stamp.clone()).map(Verified::good)));
     let counted = MetricsBackend::new(Arc::clone(&memory), Arc::clone(&reads));
     let ours = Replica::new("ours", Arc::new(counted), Arc::clone(&verify));
     let theirs = Replica::new("theirs", memory, verify);
@@ -73,7 +74,8 @@ async fn what_someone_else_has_written_since_it_was_read_is_not_replaced() {
 /// Four versions; of the second and the third there is another content, which lost: before the winner or after it.
 async fn with_losers(winner_first: bool) -> Replica {
     let memory = Arc::new(MemoryBackend::new());
-    let verify: Arc<Verify> = Arc::new(|_, _, answer| Ok(answer.and_then(|secret| secret.stamp.clone())));
+    let verify: Arc<Verify> =
+        Arc::new(|_, _, answer| Ok(answer.and_then(|secret| secret.stamp.clone()).map(Verified::good)));
     let put = async |number: u64, content: u8, parent: u8| {
         let mut secret = sealed(number, content);
         secret.stamp.as_mut().unwrap().parent = (parent > 0).then(|| ContentId::new([parent; 32]));

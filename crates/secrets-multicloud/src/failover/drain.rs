@@ -1,0 +1,193 @@
+//! Bringing what waits in the journal to the replicas that lack it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use futures_util::{StreamExt, stream};
+use secrets_backend::{Error, ErrorKind, PutMode, Result, SecretBackend, SecretPath, Stamp};
+
+use super::FailoverBackend;
+use super::conflict::{holds, stored};
+use super::write::note;
+use crate::breaker::Permit;
+use crate::forward::{Forwarded, forward};
+use crate::journal::{Journal, Row};
+use crate::replica::Replica;
+
+/// What draining the journal has come to.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Drained {
+    /// How many versions are left.
+    pub left: usize,
+    /// Replicas that could not take what they lack, by name.
+    pub behind: BTreeSet<String>,
+    /// Secrets of which a replica has a version that was written without the one of the journal.
+    pub diverged: BTreeSet<SecretPath>,
+}
+
+/// What was found out so far, by all that drain side by side.
+#[derive(Debug, Default)]
+struct Found(Mutex<Drained>);
+
+impl Found {
+    fn now(&self) -> MutexGuard<'_, Drained> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn is_behind(&self, replica: &str) -> bool {
+        self.now().behind.contains(replica)
+    }
+}
+
+impl FailoverBackend {
+    /// Brings what waits in the journal to the replicas that lack it: of each secret the oldest version first, and first
+    /// to the primary. It can be dropped at any time and begun again.
+    ///
+    /// # Errors
+    /// Where the journal cannot be read.
+    pub async fn drain(&self) -> Result<Drained> {
+        let Some(journal) = &self.journal else { return Ok(Drained::default()) };
+        let mut by_path: BTreeMap<SecretPath, Vec<Row>> = BTreeMap::new();
+        for row in journal.rows().await? {
+            by_path.entry(row.path.clone()).or_default().push(row);
+        }
+        let found = Found::default();
+        for replica in self.replicas.iter().filter(|replica| self.is_left_alone(replica)) {
+            found.now().behind.insert(replica.name().to_owned());
+        }
+        let work: Vec<_> = by_path.values().map(|rows| self.drain_secret(journal, rows, &found)).collect();
+        stream::iter(work).buffer_unordered(AT_ONCE).collect::<Vec<()>>().await;
+        let mut drained = found.0.into_inner().unwrap_or_else(PoisonError::into_inner);
+        if drained.left == 0 {
+            // Who is left alone lacks nothing.
+            drained.behind.clear();
+        }
+        Ok(drained)
+    }
+
+    fn is_left_alone(&self, replica: &Replica) -> bool {
+        self.memory(replica.name()).breaker.permit(&self.config.breaker, self.now()) == Permit::Open
+    }
+
+    async fn drain_secret(&self, journal: &Arc<dyn Journal>, rows: &[Row], found: &Found) {
+        for row in rows {
+            let is_left = self.drain_row(journal, row, found).await;
+            found.now().left += usize::from(is_left);
+        }
+    }
+
+    /// Whether something of the row is left.
+    async fn drain_row(&self, journal: &Arc<dyn Journal>, row: &Row, found: &Found) -> bool {
+        let Some(stamp) = &row.secret.stamp else { return true };
+        let route = self.route(&row.path);
+        let mut left: BTreeSet<&str> = row.targets.iter().map(String::as_str).collect();
+        // The primary is the first: what it does not have, nobody gets.
+        for at in route.members.iter().map(|member| member.replica) {
+            let replica = &self.replicas[at];
+            if !left.contains(replica.name()) {
+                continue;
+            }
+            let source = Some(&self.replicas[route.primary()]).filter(|_| at != route.primary());
+            match self.bring(at, source, row, stamp, found).await {
+                Brought::Has => {
+                    note(journal.done(&[row.id], replica.name()).await);
+                    left.remove(replica.name());
+                }
+                Brought::Diverged if source.is_none() && !row.acknowledged => {
+                    tracing::warn!(path = %row.path, "a write that nobody was told of came too late, and is dropped");
+                    note(journal.forget(&[row.id]).await);
+                    return false;
+                }
+                Brought::Diverged => {
+                    found.now().diverged.insert(row.path.clone());
+                    self.flag(&row.path).await;
+                }
+                Brought::Not => {}
+            }
+            if source.is_none() && left.contains(replica.name()) {
+                break;
+            }
+        }
+        // A replica that the configuration no longer names waits for nothing.
+        let is_named =
+            |name: &&str| route.members.iter().any(|member| self.replicas[member.replica].name() == *name);
+        let unnamed: Vec<&str> = left.iter().copied().filter(|name| !is_named(name)).collect();
+        for name in unnamed {
+            note(journal.done(&[row.id], name).await);
+            left.remove(name);
+        }
+        !left.is_empty()
+    }
+
+    async fn bring(
+        &self,
+        at: usize,
+        source: Option<&Replica>,
+        row: &Row,
+        stamp: &Stamp,
+        found: &Found,
+    ) -> Brought {
+        let replica = &self.replicas[at];
+        if found.is_behind(replica.name()) {
+            return Brought::Not;
+        }
+        let brought = if row.purges {
+            purged(replica, row, stamp).await
+        } else {
+            brought(replica, source, row, stamp).await
+        };
+        self.note(at, brought.as_ref().err().map(Error::kind)).await;
+        match brought {
+            Ok(Forwarded::Has) => Brought::Has,
+            Ok(Forwarded::Diverged) => Brought::Diverged,
+            Ok(Forwarded::Unproven) => {
+                found.now().behind.insert(replica.name().to_owned());
+                Brought::Not
+            }
+            Err(error) => {
+                tracing::debug!(replica = replica.name(), kind = %error.kind(), "a replica stays behind");
+                found.now().behind.insert(replica.name().to_owned());
+                Brought::Not
+            }
+        }
+    }
+}
+
+/// What became of a version on its way to a replica.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Brought {
+    Has,
+    Not,
+    Diverged,
+}
+
+/// Brings a version to a replica, and reads it back.
+async fn brought(replica: &Replica, source: Option<&Replica>, row: &Row, stamp: &Stamp) -> Result<Forwarded> {
+    let forwarded = forward(replica, source, &row.path, &row.secret, stamp).await?;
+    if forwarded == Forwarded::Has {
+        holds(replica, &row.path, stamp).await?;
+    }
+    Ok(forwarded)
+}
+
+/// Removes all that a replica has of a secret below the tombstone, which it leaves there. The number alone decides: who
+/// purges means every version.
+async fn purged(replica: &Replica, row: &Row, stamp: &Stamp) -> Result<Forwarded> {
+    match replica.held(&row.path).await? {
+        Some((_, held)) if held.content_id.matches(&stamp.content_id) || held.version > stamp.version => {
+            return Ok(Forwarded::Has);
+        }
+        Some((_, held)) if held.version == stamp.version => return Ok(Forwarded::Diverged),
+        _ => {}
+    }
+    match replica.purge(&row.path).await {
+        Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    stored(replica, &row.path, &row.secret, stamp, &PutMode::Create).await?;
+    Ok(Forwarded::Has)
+}
+
+/// How many secrets are brought forward side by side.
+const AT_ONCE: usize = 16;
