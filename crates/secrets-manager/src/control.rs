@@ -9,7 +9,7 @@ use secrets_backend::{
     Error, ErrorKind, NewSecret, Operation, PutMode, Result, SecretBackend, SecretBytes, SecretPath,
     VersionId, read_back,
 };
-use secrets_crypto::{InstallationId, TenantId};
+use secrets_crypto::{InstallationId, ObjectId, TenantId};
 
 /// One of the safe's own objects.
 #[derive(Clone, Copy, Debug)]
@@ -20,6 +20,8 @@ pub(crate) enum Object {
     Keyring(TenantId),
     /// The newest signed head of an installation's audit log.
     Checkpoint(InstallationId),
+    /// Which backend is the primary of an environment, where one was promoted.
+    Term(ObjectId),
 }
 
 /// An object as it was read.
@@ -41,6 +43,7 @@ impl Object {
             Self::Header => "_secrets/safe".to_owned(),
             Self::Keyring(tenant) => format!("{TENANTS}/{tenant}/keyring"),
             Self::Checkpoint(installation) => format!("_secrets/checkpoint/{installation}"),
+            Self::Term(environment) => format!("_secrets/term/{environment}"),
         };
         SecretPath::control(&text).expect("an object's name is a path")
     }

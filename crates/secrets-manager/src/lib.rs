@@ -23,6 +23,7 @@ mod stack;
 mod state;
 mod status;
 mod tenant;
+mod term;
 mod unlock;
 mod verify;
 
@@ -34,8 +35,13 @@ pub use locks::LockError;
 pub use places::Places;
 pub use recorder::Caller;
 pub use rotate::Rotated;
-pub use safe::{Description, ListScope, Options, Place, Purpose, Route, Safe, Sealing, Standby, Summary};
-pub use secrets_multicloud::{Drained, Role, WhenDown};
+pub use safe::{
+    Contender, Description, ListScope, Options, Place, PromoteConfig, Promoted, Purpose, Route, Safe,
+    Sealing, Standby, Summary,
+};
+pub use secrets_multicloud::{
+    Applied, ApplyConfig, Direction, Drained, Health, Permit, Plan, Role, Scope, Step, StepKind, WhenDown,
+};
 pub use slots::{AddedSlot, NewSlot, SlotInfo, SlotKind, Slots};
 pub use state::StateError;
 pub use status::{Status, status};

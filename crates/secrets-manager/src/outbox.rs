@@ -3,13 +3,13 @@
 use std::sync::Arc;
 
 use secrets_backend::{Error, ErrorKind, NewSecret, Operation, Result, SecretPath, async_trait};
-use secrets_multicloud::{Journal, Row};
+use secrets_multicloud::{Journal, Memory, NewRow, Row};
 
 use crate::blocking::blocking;
-use crate::state::{OutboxRow, State, StateError};
+use crate::state::{Change, OutboxRow, State, StateError};
 use crate::tenant::Tenant;
 
-/// The rows of one environment.
+/// The rows of one environment, and what is remembered of its replicas.
 #[derive(Debug)]
 pub(crate) struct Outbox {
     state: Arc<State>,
@@ -32,6 +32,14 @@ impl Outbox {
         })
     }
 
+    async fn change(&self, rows: &[u64], change: Change) -> Result<()> {
+        if rows.is_empty() {
+            return Ok(());
+        }
+        let rows = rows.to_vec();
+        self.with(move |state| state.change_outgoing(&rows, &change)).await
+    }
+
     /// A row with its stamp, which only what is authentic has; none of another environment.
     fn row(&self, id: u64, row: OutboxRow) -> Result<Option<Row>> {
         if row.environment != self.tenant.environment() {
@@ -42,33 +50,62 @@ impl Outbox {
             damaged.with_detail(error.to_string())
         })?;
         let secret = NewSecret::new(row.envelope).with_stamp(opened.stamp);
-        Ok(Some(Row::new(id, row.path, secret, row.targets)))
+        let mut found = Row::new(id, row.path, secret, row.targets);
+        (found.purges, found.acknowledged) = (row.purges, row.acknowledged);
+        Ok(Some(found))
     }
 }
 
 #[async_trait]
 impl Journal for Outbox {
-    async fn add(&self, path: &SecretPath, secret: &NewSecret, targets: &[&str]) -> Result<u64> {
-        let row = OutboxRow {
+    async fn add(&self, rows: &[NewRow<'_>]) -> Result<Vec<u64>> {
+        let kept = |row: &NewRow<'_>| OutboxRow {
             environment: self.tenant.environment().to_owned(),
-            path: path.clone(),
-            targets: targets.iter().map(|&name| name.to_owned()).collect(),
-            envelope: secret.value.expose().to_vec(),
+            path: row.path.clone(),
+            purges: row.purges,
+            acknowledged: false,
+            targets: row.targets.iter().map(|&name| name.to_owned()).collect(),
+            envelope: row.secret.value.expose().to_vec(),
         };
-        self.with(move |state| state.add_outgoing(&row)).await
+        let rows: Vec<OutboxRow> = rows.iter().map(kept).collect();
+        self.with(move |state| state.add_outgoing(&rows)).await
     }
 
-    async fn done(&self, row: u64, replica: &str) -> Result<()> {
-        let replica = replica.to_owned();
-        self.with(move |state| state.strike_outgoing(row, Some(&replica))).await
+    async fn acknowledge(&self, rows: &[u64]) -> Result<()> {
+        self.change(rows, Change::Acknowledge).await
     }
 
-    async fn forget(&self, row: u64) -> Result<()> {
-        self.with(move |state| state.strike_outgoing(row, None)).await
+    async fn done(&self, rows: &[u64], replica: &str) -> Result<()> {
+        self.change(rows, Change::Strike(replica.to_owned())).await
+    }
+
+    async fn forget(&self, rows: &[u64]) -> Result<()> {
+        self.change(rows, Change::Remove).await
     }
 
     async fn rows(&self) -> Result<Vec<Row>> {
+        if !self.state.has_outgoing() {
+            return Ok(Vec::new());
+        }
         let rows = self.with(State::outgoing).await?;
         rows.into_iter().filter_map(|(id, row)| self.row(id, row).transpose()).collect()
+    }
+
+    async fn flag(&self, path: &SecretPath, in_conflict: bool) -> Result<()> {
+        let object = self.tenant.object(path);
+        self.with(move |state| state.contest(object, in_conflict)).await
+    }
+
+    fn is_flagged(&self, path: &SecretPath) -> bool {
+        self.state.is_contested(self.tenant.object(path))
+    }
+
+    fn memory(&self, replica: &str) -> Memory {
+        self.state.replica(replica)
+    }
+
+    async fn remember(&self, replica: &str, memory: Memory) -> Result<()> {
+        let replica = replica.to_owned();
+        self.with(move |state| state.remember_replica(&replica, memory)).await
     }
 }

@@ -2,7 +2,9 @@
 
 mod combined;
 mod open;
+mod replicas;
 mod sealing;
+mod topology;
 mod views;
 
 use std::sync::Arc;
@@ -15,7 +17,7 @@ use secrets_backend::{
 };
 use secrets_crypto::Suite;
 use secrets_crypto::header::Fingerprint;
-use secrets_multicloud::{Drained, FailoverBackend, Role, WhenDown};
+use secrets_multicloud::{Role, WhenDown};
 
 use crate::audited::AuditBackend;
 use crate::blocking::blocking;
@@ -25,7 +27,9 @@ use crate::replica::Replica;
 use crate::slots::Slots;
 use crate::unlock::Unlock;
 use crate::{Places, Result};
+pub use replicas::{Contender, PromoteConfig, Promoted};
 pub use sealing::Sealing;
+pub(crate) use topology::{Member, Members, Topology};
 pub use views::{Description, Summary};
 
 /// Who else can use a backend.
@@ -98,6 +102,11 @@ pub struct Options {
     pub ack: Level,
     /// What becomes of a write while the primary cannot take it; it waits in the journal of this machine.
     pub when_down: WhenDown,
+    /// Whether nobody but the primary may answer a read; no.
+    pub require_primary: bool,
+    /// How long ago another backend may have been seen at most to have all that the primary has, for its answer to
+    /// count; however long.
+    pub max_staleness: Option<Duration>,
     /// Who else can use the backend; [`Place::Shared`]. Of plain values a backend keeps nothing of the safe.
     pub place: Place,
     /// The environment: sealed into every secret, so that staging and production cannot be swapped.
@@ -125,6 +134,8 @@ impl Options {
             routes: Vec::new(),
             ack: Level::Primary,
             when_down: WhenDown::default(),
+            require_primary: false,
+            max_staleness: None,
             place: Place::Shared,
             environment: "default".to_owned(),
             sealing: Sealing::Sealed,
@@ -144,7 +155,6 @@ impl Options {
 #[derive(Debug)]
 pub struct Safe {
     pub(crate) stack: Arc<AuditBackend>,
-    failover: Option<Arc<FailoverBackend>>,
     pub(crate) replica: Arc<Replica>,
     pub(crate) standbys: Vec<Arc<Replica>>,
     pub(crate) fingerprint: Fingerprint,
@@ -219,10 +229,11 @@ impl Safe {
         Ok(self.stack.put_as(Action::SecretWrite, path, secret, mode).await?)
     }
 
-    /// Writes many secrets, all or none: see the error for the one exception.
+    /// Writes many secrets; an answer for each, in their order. All are checked and sealed before the first is written.
     ///
-    /// All are checked and sealed before the first is written. A process that is killed half-way leaves a
-    /// journal, which the next opening of the safe carries to its end.
+    /// With one backend all are written or none: see the error for the one exception. A process that is killed half-way
+    /// leaves a journal, which the next opening of the safe carries to its end. With several backends one secret may be
+    /// refused and another not: where someone else wrote it at the same moment.
     ///
     /// Plain values have no journal: all are checked, then written in their order up to the first that fails.
     ///
@@ -231,9 +242,12 @@ impl Safe {
     /// written unless another installation wrote at the same moment; of kind `Unavailable` or `TimedOut`,
     /// what is missing follows when the safe is next opened. Of plain values the error names the first that
     /// failed, and says how many were written before it.
-    pub async fn put_many(&self, secrets: &[(SecretPath, NewSecret)], mode: &PutMode) -> Result<()> {
-        self.stack.put_many(Action::SecretImport, secrets, mode).await?;
-        Ok(())
+    pub async fn put_many(
+        &self,
+        secrets: &[(SecretPath, NewSecret)],
+        mode: &PutMode,
+    ) -> Result<Vec<secrets_backend::Result<Written>>> {
+        Ok(self.stack.put_many(Action::SecretImport, secrets, mode).await?)
     }
 
     /// The secrets at and below `prefix`, by path; deleted ones too, where asked for.
@@ -283,9 +297,8 @@ impl Safe {
     ///
     /// # Errors
     /// As [`Safe::put_many`]; `NotFound` where one of them is missing.
-    pub async fn delete_many(&self, paths: &[SecretPath]) -> Result<()> {
-        self.stack.delete_many(paths).await?;
-        Ok(())
+    pub async fn delete_many(&self, paths: &[SecretPath]) -> Result<Vec<secrets_backend::Result<Written>>> {
+        Ok(self.stack.delete_many(paths).await?)
     }
 
     /// Brings the last value of a deleted secret back, as a new version.
@@ -340,17 +353,6 @@ impl Safe {
             Err(busy.with_path(path))
         };
         Ok(self.stack.write(Action::SecretTag, path, write).await?)
-    }
-
-    /// Brings what waits in the journal to the backends that lack it. With one backend nothing ever waits.
-    ///
-    /// # Errors
-    /// [`Backend`](crate::Error::Backend) where the journal cannot be read.
-    pub async fn drain(&self) -> Result<Drained> {
-        match &self.failover {
-            Some(failover) => Ok(failover.drain().await?),
-            None => Ok(Drained::default()),
-        }
     }
 
     /// Header and keyring go to the other backends too; one that is not reached gets them with its next write.

@@ -1,6 +1,7 @@
 //! The sealing wrapper: plaintext above it, envelopes below.
 
 mod bulk;
+mod resolve;
 mod write;
 
 use std::fmt;
@@ -11,6 +12,7 @@ use secrets_backend::{
     SecretBackend, SecretPath, Stamp, VersionId, VersionMeta, VersionState, Written, async_trait,
 };
 use secrets_crypto::ObjectId;
+use secrets_multicloud::FailoverBackend;
 
 use crate::blocking::blocking;
 use crate::state::{Mark, MarkKind, State, StateError};
@@ -24,14 +26,19 @@ pub(crate) use write::{ChangeMetadata, Content, Prepared};
 /// installations never overwrite each other unseen.
 #[derive(Debug)]
 pub(crate) struct SealBackend {
-    inner: Arc<dyn SecretBackend>,
+    inner: Arc<FailoverBackend>,
     tenant: Arc<Tenant>,
     state: Arc<State>,
 }
 
 impl SealBackend {
-    pub(crate) fn new(inner: Arc<dyn SecretBackend>, tenant: Arc<Tenant>, state: Arc<State>) -> Self {
+    pub(crate) const fn new(inner: Arc<FailoverBackend>, tenant: Arc<Tenant>, state: Arc<State>) -> Self {
         Self { inner, tenant, state }
+    }
+
+    /// The replicas below.
+    pub(crate) const fn replicas(&self) -> &Arc<FailoverBackend> {
+        &self.inner
     }
 
     /// Reads what has been seen of these secrets, in one opening of the state.
@@ -52,6 +59,7 @@ impl SealBackend {
         prefix: Option<&SecretPath>,
         page: Option<&PageToken>,
     ) -> Result<Page> {
+        self.load(&[]).await?;
         self.inner.list(prefix, page).await
     }
 
@@ -69,6 +77,7 @@ impl SealBackend {
         plain.metadata = opened.metadata;
         plain.created = Some(opened.created);
         plain.stamp = Some(opened.stamp);
+        plain.served.clone_from(&secret.served);
         Ok(plain)
     }
 
@@ -202,12 +211,15 @@ impl SecretBackend for SealBackend {
         // Should this be cut short, what is half gone must not look like a rollback.
         let begun = Mark { kind: MarkKind::Purging, ..Mark::of(&current.stamp) };
         self.try_record(vec![(self.tenant.object(path), begun)]).await?;
-        self.inner.purge(path).await?;
         let gone = Current { stored: false, ..current };
-        self.commit(self.after(path, Some(&gone), Content::tombstone())?).await
+        let tombstone = self.after(path, Some(&gone), Content::tombstone())?;
+        let written = self.inner.purge_to(path, &tombstone.secret).await?;
+        self.record(vec![(self.tenant.object(path), Mark::of(&tombstone.stamp))]).await;
+        Ok(written)
     }
 
     async fn versions(&self, path: &SecretPath) -> Result<Vec<VersionMeta>> {
+        self.load(&[]).await?;
         let mut versions = self.inner.versions(path).await?;
         for meta in &mut versions {
             if meta.stamp.as_ref().is_some_and(Stamp::is_tombstone) {
@@ -221,6 +233,7 @@ impl SecretBackend for SealBackend {
     }
 
     async fn list(&self, prefix: Option<&SecretPath>, page: Option<&PageToken>) -> Result<Page> {
+        self.load(&[]).await?;
         let mut page = self.inner.list(prefix, page).await?;
         page.items.retain(|item| !item.stamp.as_ref().is_some_and(Stamp::is_tombstone));
         Ok(page)

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use secrets_backend::{RetryBackend, RetryConfig, SecretBackend, TimeoutBackend};
-use secrets_multicloud::{FailoverBackend, FailoverConfig, Replica as Member};
+use secrets_multicloud::{FailoverBackend, Replica as Judged};
 
 use crate::audited::{AuditBackend, Layer};
 use crate::locks::Locks;
@@ -12,8 +12,11 @@ use crate::outbox::Outbox;
 use crate::plain::PlainBackend;
 use crate::recorder::Recorder;
 use crate::replica::{Replica, ReplicaBackend};
-use crate::safe::Sealing;
+use crate::safe::{Member, Members, Sealing, Topology};
 use crate::seal::SealBackend;
+use crate::state::State;
+use crate::tenant::Tenant;
+use crate::term::Promotion;
 use crate::verify::verify_function;
 
 /// Puts the wrappers around a backend. From the caller inwards:
@@ -25,37 +28,58 @@ use crate::verify::verify_function;
 ///
 /// audit → plain → [`patient`]
 pub(crate) fn stack(
-    members: Vec<(Arc<dyn SecretBackend>, Arc<Replica>)>,
+    topology: &Topology,
+    places: &[(Arc<dyn SecretBackend>, Arc<Replica>)],
     recorder: Recorder,
     locks: Arc<Locks>,
-    sealing: Sealing,
-) -> (AuditBackend, Option<Arc<FailoverBackend>>) {
-    let mut several = None;
-    let (tenant, state) = (Arc::clone(&recorder.tenant), Arc::clone(&recorder.state));
-    let mut members =
-        members.into_iter().map(|(patient, replica)| (replica.name().to_owned(), patient, replica));
-    let Some((name, patient, replica)) = members.next() else { unreachable!("a stack has a backend") };
-    let layer = match sealing {
-        Sealing::Plain => Layer::Plain(PlainBackend::new(name, patient)),
+    promotion: Option<&Promotion>,
+) -> AuditBackend {
+    let layer = match topology.sealing {
+        Sealing::Plain => {
+            // Of plain values there is one.
+            let (patient, replica) = &places[0];
+            Layer::Plain(PlainBackend::new(replica.name().to_owned(), Arc::clone(patient)))
+        }
         Sealing::Sealed => {
-            let member = |(name, patient, replica): (String, _, _)| {
-                let verify = verify_function(Arc::clone(&tenant), Arc::clone(&state), name.clone());
-                Member::new(name, Arc::new(ReplicaBackend::new(patient, replica)), verify)
-            };
-            let first = member((name, patient, replica));
-            let others: Vec<Member> = members.map(member).collect();
-            let failover = if others.is_empty() {
-                FailoverBackend::new(first)
-            } else {
-                let journal = Arc::new(Outbox::new(Arc::clone(&state), Arc::clone(&tenant)));
-                FailoverBackend::over(first, others, journal, FailoverConfig::default())
-            };
-            let failover = Arc::new(failover);
-            several = Some(Arc::clone(&failover));
-            Layer::Sealed(SealBackend::new(failover, tenant, state))
+            let (tenant, state) = (Arc::clone(&recorder.tenant), Arc::clone(&recorder.state));
+            let replicas = Arc::new(replicas(topology, places, &tenant, &state));
+            if let Some(promotion) = promotion {
+                replicas.lead_with(&promotion.primary);
+            }
+            Layer::Sealed(SealBackend::new(replicas, tenant, state))
         }
     };
-    (AuditBackend::new(layer, recorder, locks), several)
+    AuditBackend::new(layer, recorder, locks)
+}
+
+/// The replicas of an environment as one.
+fn replicas(
+    topology: &Topology,
+    places: &[(Arc<dyn SecretBackend>, Arc<Replica>)],
+    tenant: &Arc<Tenant>,
+    state: &Arc<State>,
+) -> FailoverBackend {
+    let made = |member: &Member| {
+        let (patient, replica) = &places[member.place];
+        let name = replica.name().to_owned();
+        let verify = verify_function(Arc::clone(tenant), Arc::clone(state), name.clone());
+        let backend = ReplicaBackend::new(Arc::clone(patient), Arc::clone(replica));
+        Judged::new(name, Arc::new(backend), verify).in_role(member.role).with_weight(member.weight)
+    };
+    // A route is made with its primary.
+    let split = |route: &Members| (made(&route.members[0]), route.members[1..].iter().map(made).collect());
+    let (primary, others): (Judged, Vec<Judged>) = split(&topology.routes[0]);
+    if others.is_empty() && topology.routes.len() == 1 {
+        return FailoverBackend::new(primary);
+    }
+    let journal = Arc::new(Outbox::new(Arc::clone(state), Arc::clone(tenant)));
+    let mut all = FailoverBackend::over(primary, others, journal, topology.config);
+    for route in &topology.routes[1..] {
+        let (primary, others) = split(route);
+        let Some(prefix) = route.prefix.clone() else { continue };
+        all = all.with_route(prefix, primary, others);
+    }
+    all
 }
 
 /// A backend that is tried again where that can help, within a deadline: retry → timeout → backend.

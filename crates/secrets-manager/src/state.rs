@@ -7,10 +7,11 @@ mod journal;
 mod mark;
 mod medium;
 mod outbox;
+mod replicas;
 
 use std::collections::HashMap;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -18,11 +19,14 @@ use getrandom::SysRng;
 use redb::{ReadableTable, ReadableTableMetadata, TableDefinition, TableError, WriteTransaction};
 use secrets_crypto::{ObjectId, StateKey};
 
+use crate::term::Promotion;
+
 use db::Db;
 pub use db::StateError;
 pub(crate) use journal::{JournalRow, OperationId};
 pub(crate) use mark::{Mark, MarkKind};
-pub(crate) use outbox::OutboxRow;
+pub(crate) use outbox::{Change, OutboxRow};
+use replicas::Remembered;
 
 type Table = TableDefinition<'static, &'static [u8], &'static [u8]>;
 
@@ -30,6 +34,8 @@ const MARKS: Table = TableDefinition::new("marks");
 const META: Table = TableDefinition::new("meta");
 const JOURNAL: Table = TableDefinition::new("journal");
 const OUTBOX: Table = TableDefinition::new("outbox");
+const REPLICAS: Table = TableDefinition::new("replicas");
+const CONFLICTS: Table = TableDefinition::new("conflicts");
 const PLACES: Table = TableDefinition::new("places");
 
 const FORMAT: u64 = 1;
@@ -42,12 +48,18 @@ pub(crate) struct State {
     seen: Mutex<HashMap<ObjectId, Option<Mark>>>,
     /// Entries of the audit log, as its last append left it.
     audit: AtomicU64,
+    /// Of replicas, as of the last look.
+    replicas: Mutex<Remembered>,
+    /// Whether rows wait for them, as of the last look.
+    outgoing: AtomicBool,
 }
 
 /// What is found when a safe is opened.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Survey {
     pub(crate) heights: Heights,
+    /// The newest promotion in the environment that was asked for.
+    pub(crate) promotion: Option<Promotion>,
     /// Whether a bulk write was cut short, or still runs.
     pub(crate) has_journal: bool,
     /// What was last agreed on with the backends that were asked for, in their order; see [`State::record_place`].
@@ -67,7 +79,14 @@ pub(crate) struct Heights {
 
 impl State {
     pub(crate) fn new(path: PathBuf, key: StateKey, wait: Duration) -> Self {
-        Self { db: Db::new(path, wait), key, seen: Mutex::default(), audit: AtomicU64::new(0) }
+        Self {
+            db: Db::new(path, wait),
+            key,
+            seen: Mutex::default(),
+            audit: AtomicU64::new(0),
+            replicas: Mutex::default(),
+            outgoing: AtomicBool::new(true),
+        }
     }
 
     /// Takes over the size of the audit log, for the next write to note.
@@ -75,20 +94,32 @@ impl State {
         self.audit.fetch_max(entries, Ordering::Relaxed);
     }
 
-    /// Reads the marks of some objects in one opening; [`State::mark`] answers from them afterwards.
+    /// Reads the marks of some objects in one opening; [`State::mark`] answers from them afterwards. What is remembered
+    /// of replicas is read with them.
     pub(crate) fn load(&self, objects: &[ObjectId]) -> Result<(), StateError> {
-        let rows = self.db.read(|transaction| {
+        let found = self.db.read(|transaction| {
+            let glance = self.glance(transaction, objects)?;
             let table = match transaction.open_table(MARKS) {
                 Ok(table) => table,
-                Err(TableError::TableDoesNotExist(_)) => return Ok(vec![None; objects.len()]),
+                Err(TableError::TableDoesNotExist(_)) => return Ok((glance, vec![None; objects.len()])),
                 Err(error) => return Err(error.into()),
             };
-            objects
+            let rows = objects
                 .iter()
                 .map(|object| Ok(table.get(object.as_bytes().as_slice())?.map(|row| row.value().to_vec())))
-                .collect::<Result<Vec<_>, redb::Error>>()
+                .collect::<Result<Vec<_>, redb::Error>>()?;
+            Ok((glance, rows))
         })?;
-        let rows = rows.unwrap_or_else(|| vec![None; objects.len()]);
+        let rows = match found {
+            Some((glance, rows)) => {
+                self.noticed(glance, objects)?;
+                rows
+            }
+            None => {
+                self.found_outgoing(false);
+                vec![None; objects.len()]
+            }
+        };
         for (object, row) in objects.iter().zip(rows) {
             let mark = row.map(|row| self.open_mark(*object, &row)).transpose()?;
             self.remember(*object, mark);
@@ -144,11 +175,15 @@ impl State {
 
     /// What the installation as a whole has seen, and what it has agreed on with the backends at `places`, in one
     /// opening.
-    pub(crate) fn survey(&self, places: &[&str]) -> Result<Survey, StateError> {
+    pub(crate) fn survey(&self, places: &[&str], environment: &str) -> Result<Survey, StateError> {
+        let term_key = term_key(environment);
         let found = self.db.read(|transaction| {
-            let heights = match transaction.open_table(META) {
-                Ok(table) => table.get(HEIGHTS)?.map(|row| row.value().to_vec()),
-                Err(TableError::TableDoesNotExist(_)) => None,
+            let (heights, promotion) = match transaction.open_table(META) {
+                Ok(table) => (
+                    table.get(HEIGHTS)?.map(|row| row.value().to_vec()),
+                    table.get(term_key.as_slice())?.map(|row| row.value().to_vec()),
+                ),
+                Err(TableError::TableDoesNotExist(_)) => (None, None),
                 Err(error) => return Err(error.into()),
             };
             let has_journal = match transaction.open_table(JOURNAL) {
@@ -164,9 +199,9 @@ impl State {
                 Err(TableError::TableDoesNotExist(_)) => vec![None; places.len()],
                 Err(error) => return Err(error.into()),
             };
-            Ok((heights, has_journal, agreed))
+            Ok((heights, promotion, has_journal, agreed))
         })?;
-        let Some((heights, has_journal, agreed)) = found else {
+        let Some((heights, promotion, has_journal, agreed)) = found else {
             return Ok(Survey { agreed: vec![None; places.len()], ..Survey::default() });
         };
         let heights = heights.map(|row| self.open_heights(&row)).transpose()?.unwrap_or_default();
@@ -175,7 +210,8 @@ impl State {
             digest.map(|digest| digest.try_into().map_err(|_| self.damaged())).transpose()
         };
         let agreed = places.iter().zip(agreed).map(opened).collect::<Result<_, _>>()?;
-        Ok(Survey { heights, has_journal, agreed })
+        let promotion = promotion.map(|row| self.open_promotion(&term_key, &row)).transpose()?;
+        Ok(Survey { heights, promotion, has_journal, agreed })
     }
 
     /// Notes what header and keyring the backend at `place` was left with, by their digest: as long as those of
@@ -186,6 +222,30 @@ impl State {
             transaction.open_table(PLACES)?.insert(place.as_bytes(), row.as_slice())?;
             self.raise(transaction, |_| {})
         })
+    }
+
+    /// Notes a promotion, unless a newer one is known.
+    pub(crate) fn record_promotion(
+        &self,
+        environment: &str,
+        promotion: &Promotion,
+    ) -> Result<(), StateError> {
+        let key = term_key(environment);
+        let sealed = self.seal("meta", &key, &promotion.encode())?;
+        self.db.write(|transaction| {
+            let mut table = transaction.open_table(META)?;
+            let known = table.get(key.as_slice())?.map(|row| row.value().to_vec());
+            let known = known.map(|row| self.open_promotion(&key, &row)).transpose().map_err(into_redb)?;
+            if known.is_none_or(|known| known.term < promotion.term) {
+                table.insert(key.as_slice(), sealed.as_slice())?;
+            }
+            drop(table);
+            self.raise(transaction, |_| {})
+        })
+    }
+
+    fn open_promotion(&self, key: &[u8], row: &[u8]) -> Result<Promotion, StateError> {
+        Promotion::decode(&self.open("meta", key, row)?).ok_or_else(|| self.damaged())
     }
 
     /// Notes that a header of this sequence has been seen or written.
@@ -293,6 +353,10 @@ fn into_redb(error: StateError) -> redb::Error {
     redb::Error::Io(std::io::Error::new(std::io::ErrorKind::InvalidData, error))
 }
 
+fn term_key(environment: &str) -> Vec<u8> {
+    format!("term/{environment}").into_bytes()
+}
+
 const HEIGHTS: &[u8] = b"heights";
 const SEEN_LIMIT: usize = 65_536;
 
@@ -374,7 +438,7 @@ mod tests {
         assert_ne!(damaged, good);
         std::fs::write(&path, damaged).unwrap();
         crate::files::create_new(&suspect, b"").unwrap();
-        assert!(state.survey(&[""]).is_err(), "a reader verifies, too");
+        assert!(state.survey(&[""], "default").is_err(), "a reader verifies, too");
         assert!(state.record(&[(OBJECT, live(3))]).is_err());
         assert!(suspect.exists());
         std::fs::write(&path, good).unwrap();
@@ -389,7 +453,7 @@ mod tests {
         State::new(path.clone(), key(), wait).record(&[(OBJECT, live(1))]).unwrap();
         let other = State::new(path, key(), wait);
         assert!(matches!(other.mark(OBJECT), Err(StateError::Damaged(_))));
-        assert!(matches!(other.survey(&[""]), Err(StateError::Damaged(_))));
+        assert!(matches!(other.survey(&[""], "default"), Err(StateError::Damaged(_))));
     }
 
     #[test]
@@ -399,7 +463,7 @@ mod tests {
         state.record_place("one", &[1; 32]).unwrap();
         state.record_place("two", &[2; 32]).unwrap();
         state.record_place("one", &[3; 32]).unwrap();
-        let agreed = |place| state.survey(&[place]).unwrap().agreed[0];
+        let agreed = |place| state.survey(&[place], "default").unwrap().agreed[0];
         assert_eq!([agreed("one"), agreed("two"), agreed("none")], [Some([3; 32]), Some([2; 32]), None]);
     }
 
@@ -416,7 +480,7 @@ mod tests {
                 Ok(())
             })
             .unwrap();
-        assert!(matches!(state.survey(&[""]), Err(StateError::NewerFormat { found: 2, .. })));
+        assert!(matches!(state.survey(&[""], "default"), Err(StateError::NewerFormat { found: 2, .. })));
         assert!(state.record_header(4).is_err(), "and nothing is written over it");
     }
 
@@ -428,11 +492,23 @@ mod tests {
         let (first, second) = (OperationId([0; 16]), OperationId([255; 16]));
         state.write_journal(first, &[row.clone(), row.clone()]).unwrap();
         state.write_journal(second, std::slice::from_ref(&row)).unwrap();
-        assert!(state.survey(&[""]).unwrap().has_journal);
+        assert!(state.survey(&[""], "default").unwrap().has_journal);
         state.close_journal(first, &[(OBJECT, live(5))]).unwrap();
         assert_eq!(state.journal().unwrap().into_iter().collect::<Vec<_>>(), [(second, vec![row])]);
         state.close_journal(second, &[]).unwrap();
-        assert!(!state.survey(&[""]).unwrap().has_journal);
+        assert!(!state.survey(&[""], "default").unwrap().has_journal);
         assert_eq!(state.mark(OBJECT).unwrap(), Some(live(5)));
+    }
+
+    #[test]
+    fn a_promotion_is_of_its_environment_and_never_goes_back() {
+        let (_directory, path) = scratch();
+        let state = State::new(path, key(), Duration::from_secs(1));
+        let promotion = |term| Promotion { term, primary: format!("place {term}") };
+        for term in [2, 4, 3] {
+            state.record_promotion("production", &promotion(term)).unwrap();
+        }
+        let found = |environment| state.survey(&[], environment).unwrap().promotion;
+        assert_eq!((found("production"), found("staging")), (Some(promotion(4)), None));
     }
 }

@@ -1,5 +1,6 @@
 //! One tenant's keys, and what they do to a secret.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{PoisonError, RwLock, RwLockReadGuard};
 
 use getrandom::SysRng;
@@ -16,6 +17,8 @@ pub(crate) struct Tenant {
     keyring: RwLock<Keyring>,
     environment: String,
     writer: InstallationId,
+    /// The fencing number of the primary; it grows with each promotion.
+    term: AtomicU64,
 }
 
 /// What is to be sealed as one version.
@@ -64,7 +67,8 @@ pub(crate) enum SealError {
 
 impl Tenant {
     pub(crate) fn new(keyring: Keyring, environment: String, writer: InstallationId) -> Self {
-        Self { id: keyring.tenant_id(), keyring: RwLock::new(keyring), environment, writer }
+        let (id, keyring) = (keyring.tenant_id(), RwLock::new(keyring));
+        Self { id, keyring, environment, writer, term: AtomicU64::new(FIRST_TERM) }
     }
 
     pub(crate) const fn id(&self) -> TenantId {
@@ -77,6 +81,16 @@ impl Tenant {
 
     pub(crate) const fn writer(&self) -> InstallationId {
         self.writer
+    }
+
+    /// The fencing number of the primary, as far as it is known here.
+    pub(crate) fn term(&self) -> u64 {
+        self.term.load(Ordering::Acquire)
+    }
+
+    /// Another primary was promoted; an older term changes nothing.
+    pub(crate) fn raise_term(&self, term: u64) {
+        self.term.fetch_max(term, Ordering::AcqRel);
     }
 
     /// The keys as they are known now; not to be held while waiting.
@@ -121,7 +135,7 @@ impl Tenant {
                     StampKind::Tombstone => Kind::Tombstone,
                 },
                 version: draft.version,
-                term: FIRST_TERM,
+                term: self.term(),
                 writer: self.writer,
                 created_ms: Timestamp::now().as_millis(),
                 parent: draft.parent.map(secrets_crypto::ContentId::from_bytes),

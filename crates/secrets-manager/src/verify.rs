@@ -2,74 +2,55 @@
 
 use std::sync::Arc;
 
-use secrets_backend::{ContentId, Error, ErrorKind, Operation, Secret, SecretPath, Stamp, VersionId};
-use secrets_multicloud::Verify;
+use secrets_backend::{ContentId, Error, ErrorKind, Operation, Secret, SecretPath, VersionId};
+use secrets_multicloud::{Freshness, Seen, Verified, Verify, freshness};
 
-use crate::state::{Mark, MarkKind, State, StateError};
+use crate::state::{MarkKind, State, StateError};
 use crate::tenant::{SealError, Tenant};
 
 /// The verify function of one tenant: opens the envelope, compares it with what was asked for and with what
 /// this installation has seen.
 pub(crate) fn verify_function(tenant: Arc<Tenant>, state: Arc<State>, backend: String) -> Arc<Verify> {
     Arc::new(move |path, at, answer| {
-        let refuse = |kind, why: String| {
+        let refuse = |(kind, why): (ErrorKind, String)| {
             Error::new(kind, Operation::Get, backend.clone()).with_path(path).with_detail(why)
         };
-        match answer {
-            Some(secret) => present(&tenant, &state, path, at, secret).map(Some),
-            None => absent(&tenant, &state, path).map(|()| None),
-        }
-        .map_err(|(kind, why)| refuse(kind, why))
+        judged(&tenant, &state, path, at, answer).map_err(refuse)
     })
 }
 
 type Judgement<T> = std::result::Result<T, (ErrorKind, String)>;
 
-fn present(
+fn judged(
     tenant: &Tenant,
     state: &State,
     path: &SecretPath,
     at: Option<&VersionId>,
-    secret: &Secret,
-) -> Judgement<Stamp> {
+    answer: Option<&Secret>,
+) -> Judgement<Option<Verified>> {
     let number = at.and_then(VersionId::number);
-    let stamp = tenant.open(path, number, secret.value.expose()).map_err(tampered)?.stamp;
-    if let Some(mark) = seen(tenant, state, path)? {
-        judge(&stamp, &mark, at.is_none())?;
-    }
-    Ok(stamp)
-}
-
-/// Compares an authentic stamp with the newest one seen. History may be old; the newest must not be.
-fn judge(stamp: &Stamp, mark: &Mark, is_newest: bool) -> Judgement<()> {
-    if is_newest && stamp.version < mark.version {
-        return Err((
-            ErrorKind::Stale,
-            format!("version {} was answered, version {} has been seen", stamp.version, mark.version),
-        ));
-    }
-    let known = ContentId::new(mark.content_id);
-    if stamp.version == mark.version && !stamp.content_id.matches(&known) {
-        return Err((
-            ErrorKind::Conflict,
-            format!("version {} has another content than the one seen before", stamp.version),
-        ));
-    }
-    Ok(())
-}
-
-fn absent(tenant: &Tenant, state: &State, path: &SecretPath) -> Judgement<()> {
-    match seen(tenant, state, path)? {
-        Some(Mark { kind: MarkKind::Live, version, .. }) => Err((
-            ErrorKind::Stale,
-            format!("none was answered, version {version} has been seen and was not deleted"),
-        )),
-        _ => Ok(()),
+    let opened = answer.map(|secret| tenant.open(path, number, secret.value.expose()).map_err(tampered));
+    let stamp = opened.transpose()?.map(|opened| opened.stamp);
+    let seen = seen(tenant, state, path)?;
+    match freshness(stamp.as_ref(), seen.as_ref(), at.is_none()) {
+        Freshness::Good => Ok(stamp.map(Verified::good)),
+        Freshness::Rival => Ok(stamp.map(Verified::rival)),
+        _ => {
+            let seen = seen.map_or(0, |seen| seen.version);
+            let why = match stamp {
+                Some(stamp) => {
+                    format!("version {} was answered, version {seen} has been seen", stamp.version)
+                }
+                None => format!("none was answered, version {seen} has been seen and was not deleted"),
+            };
+            Err((ErrorKind::Stale, why))
+        }
     }
 }
 
-fn seen(tenant: &Tenant, state: &State, path: &SecretPath) -> Judgement<Option<Mark>> {
-    state.mark(tenant.object(path)).map_err(unreadable)
+fn seen(tenant: &Tenant, state: &State, path: &SecretPath) -> Judgement<Option<Seen>> {
+    let mark = state.mark(tenant.object(path)).map_err(unreadable)?;
+    Ok(mark.map(|mark| Seen::new(mark.version, ContentId::new(mark.content_id), mark.kind == MarkKind::Live)))
 }
 
 fn tampered(error: SealError) -> (ErrorKind, String) {

@@ -160,17 +160,18 @@ impl FailoverBackend {
         self.replicas.len() > 1
     }
 
-    /// The replica that takes the writes of most secrets.
-    fn primary(&self) -> &Replica {
-        // There is one by construction.
-        &self.replicas[0]
+    /// The replica that takes the writes of all secrets that no route names.
+    #[must_use]
+    pub fn primary(&self) -> &Replica {
+        // There is a first route by construction.
+        &self.replicas[self.routes[0].primary()]
     }
 
     /// The routes that have secrets at and below a path, each with its replicas.
     pub(crate) fn groups(&self, prefix: Option<&SecretPath>) -> Vec<Group<'_>> {
         let met = self.routes.iter().enumerate().filter(|(_, route)| route.meets(prefix));
         met.map(|(at, route)| Group {
-            replicas: route.members.iter().map(|member| &self.replicas[member.replica]).collect(),
+            replicas: route.replicas().map(|at| &self.replicas[at]).collect(),
             route: at,
         })
         .collect()

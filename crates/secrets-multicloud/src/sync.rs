@@ -20,6 +20,8 @@ pub use apply::{Applied, ApplyConfig, apply};
 pub struct Scope {
     /// Only secrets at and below this path.
     pub prefix: Option<SecretPath>,
+    /// Only these replicas, by name; all where none is named.
+    pub replicas: BTreeSet<String>,
     /// Who gets what.
     pub direction: Direction,
     /// Whether each copy is read and opened, instead of believing what a listing claims.
@@ -96,7 +98,7 @@ pub enum StepKind {
 }
 
 impl Plan {
-    const fn new(began: Timestamp, scope: &Scope) -> Self {
+    fn new(began: Timestamp, scope: &Scope) -> Self {
         Self {
             steps: Vec::new(),
             equal: 0,
@@ -105,7 +107,7 @@ impl Plan {
             damaged: BTreeMap::new(),
             foreign: BTreeMap::new(),
             waiting: 0,
-            is_whole: scope.prefix.is_none(),
+            is_whole: scope.prefix.is_none() && scope.replicas.is_empty(),
             began,
         }
     }
@@ -159,7 +161,13 @@ pub async fn plan(
     }
     let mut plan = Plan::new(backend.now(), scope);
     plan.waiting = backend.rows_in(scope.prefix.as_ref()).await?;
-    for group in backend.groups(scope.prefix.as_ref()) {
+    for mut group in backend.groups(scope.prefix.as_ref()) {
+        let is_meant =
+            |replica: &&Replica| scope.replicas.is_empty() || scope.replicas.contains(replica.name());
+        group.replicas.retain(is_meant);
+        if group.replicas.is_empty() {
+            continue;
+        }
         let (claims, foreign) = claims(backend, &group, scope, progress).await?;
         for (name, paths) in foreign {
             plan.foreign.entry(name).or_default().extend(paths);

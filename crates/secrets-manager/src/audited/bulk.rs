@@ -5,7 +5,7 @@ use std::future::Future;
 
 use futures_util::stream::{self, StreamExt, TryStreamExt};
 use secrets_audit::Action;
-use secrets_backend::{ErrorKind, NewSecret, Operation, PutMode, Result, SecretPath, Stamp};
+use secrets_backend::{ErrorKind, NewSecret, Operation, PutMode, Result, SecretPath, Written};
 
 use super::{AuditBackend, Layer};
 use crate::blocking::blocking;
@@ -27,7 +27,7 @@ impl AuditBackend {
         action: Action,
         secrets: &[(SecretPath, NewSecret)],
         mode: &PutMode,
-    ) -> Result<()> {
+    ) -> Result<Vec<Result<Written>>> {
         match &self.inner {
             Layer::Sealed(sealed) => {
                 let paths: Vec<_> = secrets.iter().map(|(path, _)| path.clone()).collect();
@@ -41,7 +41,7 @@ impl AuditBackend {
     ///
     /// # Errors
     /// As [`AuditBackend::put_many`].
-    pub(crate) async fn delete_many(&self, paths: &[SecretPath]) -> Result<()> {
+    pub(crate) async fn delete_many(&self, paths: &[SecretPath]) -> Result<Vec<Result<Written>>> {
         match &self.inner {
             Layer::Sealed(sealed) => {
                 let prepare = sealed.prepare_tombstones(paths);
@@ -57,19 +57,24 @@ impl AuditBackend {
         paths: &[SecretPath],
         sealed: &SealBackend,
         prepare: impl Future<Output = Result<Vec<Prepared>>> + Send,
-    ) -> Result<()> {
+    ) -> Result<Vec<Result<Written>>> {
         let (call, _held) = self.begin_many(action, paths).await?;
         sealed.load(paths).await?;
         let sent = match prepare.await {
+            // Their journal is that of the replicas: what it holds is brought to each of them.
+            Ok(prepared) if sealed.replicas().has_several() => sealed.send_many(&prepared).await,
             Ok(prepared) => self.send_all(call, sealed, &prepared).await,
             Err(error) => Err(error),
         };
-        let versions: Vec<_> = match &sent {
-            Ok(stamps) => stamps.iter().map(Version::of).collect(),
-            Err(_) => vec![Version::default(); paths.len()],
+        let version = |written: &Result<Written>| {
+            written.as_ref().map(|written| self.written_version(written)).unwrap_or_default()
         };
-        self.recorder.outcome(call, paths, &versions, sent.as_ref().err()).await?;
-        sent.map(drop)
+        let (versions, failure): (Vec<_>, _) = match &sent {
+            Ok(all) => (all.iter().map(version).collect(), all.iter().find_map(|one| one.as_ref().err())),
+            Err(error) => (vec![Version::default(); paths.len()], Some(error)),
+        };
+        self.recorder.outcome(call, paths, &versions, failure).await?;
+        sent
     }
 
     /// Takes the locks of a bulk write and records what it is about to do.
@@ -85,12 +90,18 @@ impl AuditBackend {
         Ok((call, held))
     }
 
-    async fn send_all(&self, call: Call, sealed: &SealBackend, prepared: &[Prepared]) -> Result<Vec<Stamp>> {
+    async fn send_all(
+        &self,
+        call: Call,
+        sealed: &SealBackend,
+        prepared: &[Prepared],
+    ) -> Result<Vec<Result<Written>>> {
         let operation = OperationId(*call.op.as_bytes());
         self.journal(operation, prepared).await?;
-        stream::iter(prepared).map(|one| sealed.send(one)).buffered(AT_ONCE).try_collect::<Vec<_>>().await?;
+        let sent = stream::iter(prepared).map(|one| sealed.send(one)).buffered(AT_ONCE);
+        let written: Vec<Written> = sent.try_collect().await?;
         self.close(operation, prepared.iter().map(|one| (&one.path, &one.stamp))).await?;
-        Ok(prepared.iter().map(|one| one.stamp.clone()).collect())
+        Ok(written.into_iter().map(Ok).collect())
     }
 
     async fn journal(&self, operation: OperationId, prepared: &[Prepared]) -> Result<()> {

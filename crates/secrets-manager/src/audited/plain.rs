@@ -25,7 +25,7 @@ impl AuditBackend {
         plain: &PlainBackend,
         secrets: &[(SecretPath, NewSecret)],
         mode: &PutMode,
-    ) -> Result<()> {
+    ) -> Result<Vec<Result<Written>>> {
         let paths: Vec<_> = secrets.iter().map(|(path, _)| path.clone()).collect();
         let check = async {
             secrets.iter().try_for_each(|(path, secret)| plain.check(path, secret, mode))?;
@@ -43,7 +43,11 @@ impl AuditBackend {
     ///
     /// # Errors
     /// As [`AuditBackend::put_each`]; `NotFound`, with none deleted, where one is missing.
-    pub(super) async fn delete_each(&self, plain: &PlainBackend, paths: &[SecretPath]) -> Result<()> {
+    pub(super) async fn delete_each(
+        &self,
+        plain: &PlainBackend,
+        paths: &[SecretPath],
+    ) -> Result<Vec<Result<Written>>> {
         let check = self.check_present(plain, paths, |is_there| (!is_there).then_some(ErrorKind::NotFound));
         let writes = paths.iter().map(|path| plain.delete(path)).collect();
         self.one_by_one(Action::SecretDelete, paths, check, writes).await
@@ -55,14 +59,18 @@ impl AuditBackend {
         paths: &[SecretPath],
         check: impl Future<Output = Result<()>> + Send,
         writes: Vec<impl Future<Output = Result<Written>> + Send>,
-    ) -> Result<()> {
+    ) -> Result<Vec<Result<Written>>> {
         let (call, _held) = self.begin_many(action, paths).await?;
         let mut versions = Vec::with_capacity(paths.len());
+        let mut all = Vec::with_capacity(paths.len());
         let mut outcome = check.await;
         if outcome.is_ok() {
             for write in writes {
                 match write.await {
-                    Ok(written) => versions.push(self.written_version(&written)),
+                    Ok(written) => {
+                        versions.push(self.written_version(&written));
+                        all.push(Ok(written));
+                    }
                     Err(error) => {
                         outcome = Err(cut_short(error, versions.len(), paths.len()));
                         break;
@@ -72,7 +80,7 @@ impl AuditBackend {
         }
         versions.resize(paths.len(), Version::default());
         self.recorder.outcome(call, paths, &versions, outcome.as_ref().err()).await?;
-        outcome
+        outcome.map(|()| all)
     }
 
     /// Reads what is at every path, a batch at a time; `refuse` says what is wrong with what is there or is not.

@@ -9,6 +9,7 @@ use secrets_crypto::header::{Header, UnlockedFile};
 use secrets_crypto::keyring::Keyring;
 use secrets_crypto::{InstallationId, RootKey, SafeId, TenantId};
 
+use super::topology::Topology;
 use super::{Options, Place, Safe, Sealing, Standby};
 use crate::control::Control;
 use crate::files::{self, FileError};
@@ -45,19 +46,16 @@ pub(super) fn open(places: Places, options: Options, unlock: &Unlock) -> Result<
     };
     let state =
         State::new(places.state_db(), unlocked.root.state_key(&unlocked.header.safe_id()), options.lock_wait);
-    if options.sealing == Sealing::Plain && !options.standbys.is_empty() {
-        return Err(Error::InvalidInput("an environment of plain values has one backend".to_owned()));
-    }
-    let first = Standby { place: options.place, weight: options.weight, ..Standby::new(options.backend) };
-    let members: Vec<Standby> = std::iter::once(first).chain(options.standbys).collect();
-    let names: Vec<String> = members.iter().map(|member| member.backend.to_string()).collect();
+    let topology = Topology::of(&options)?;
+    let names = topology.names();
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
-    let survey = match check_survey(&places, &state, &unlocked.header, &log, &names) {
+    let environment = options.environment.clone();
+    let survey = match check_survey(&places, &state, &unlocked.header, &log, (&names, &environment)) {
         // The header was read before the state: another process may have changed both in between. Or it was
         // never written, by a change that failed.
         Err(Error::OldHeader { .. }) => {
             unlocked = HeaderFile::read(&places.header())?.unlock(unlock)?;
-            check_survey(&places, &state, &unlocked.header, &log, &names)?
+            check_survey(&places, &state, &unlocked.header, &log, (&names, &environment))?
         }
         outcome => outcome?,
     };
@@ -76,10 +74,10 @@ pub(super) fn open(places: Places, options: Options, unlock: &Unlock) -> Result<
     let files = Files { places: places.clone(), safe: header.safe_id(), tenant, state };
     let (files, header_key) = (Arc::new(files), Arc::new(root.header_key(&header.safe_id())));
     let ours = digest(&header_for_backends(&header, &header_key), &sealed_keyring);
-    let member = |(member, agreed): (Standby, Option<[u8; 32]>)| {
-        let name = member.backend.to_string();
-        let patient = patient(member.backend, options.deadline);
-        let is_shared = member.place == Place::Shared && options.sealing == Sealing::Sealed;
+    let place = |(standby, agreed): (&Standby, Option<[u8; 32]>)| {
+        let name = standby.backend.to_string();
+        let patient = patient(Arc::clone(&standby.backend), options.deadline);
+        let is_shared = standby.place == Place::Shared && options.sealing == Sealing::Sealed;
         let shared = is_shared.then(|| Shared {
             control: Control::new(Arc::clone(&patient)),
             header_key: Arc::clone(&header_key),
@@ -87,13 +85,20 @@ pub(super) fn open(places: Places, options: Options, unlock: &Unlock) -> Result<
         let settled = agreed == Some(ours);
         (patient, Arc::new(Replica::new(name, shared, Arc::clone(&files), settled)))
     };
-    let members: Vec<_> = members.into_iter().zip(survey.agreed).map(member).collect();
+    let members: Vec<_> = topology.places.iter().zip(survey.agreed).map(place).collect();
     let mut replicas: Vec<Arc<Replica>> = members.iter().map(|(_, replica)| Arc::clone(replica)).collect();
     let standbys = replicas.split_off(1);
     let replica = replicas.remove(0);
     let locks = Arc::new(Locks::new(places.locks(), options.lock_wait));
-    let (stack, failover) = stack(members, recorder, locks, options.sealing);
-    let safe = Safe { stack: Arc::new(stack), failover, replica, standbys, fingerprint, places };
+    if let Some(promotion) = &survey.promotion {
+        if !names.contains(&promotion.primary.as_str()) {
+            let why = format!("the primary is {}, which the configuration does not name", promotion.primary);
+            return Err(Error::InvalidInput(why));
+        }
+        files.tenant.raise_term(promotion.term);
+    }
+    let stack = stack(&topology, &members, recorder, locks, survey.promotion.as_ref());
+    let safe = Safe { stack: Arc::new(stack), replica, standbys, fingerprint, places };
     Ok((safe, survey.has_journal))
 }
 
@@ -132,9 +137,9 @@ fn check_survey(
     state: &State,
     header: &Header,
     log: &AuditLog,
-    names: &[&str],
+    (names, environment): (&[&str], &str),
 ) -> Result<Survey> {
-    let survey = state.survey(names)?;
+    let survey = state.survey(names, environment)?;
     let seen = survey.heights;
     if header.sequence() < seen.header {
         let (path, found) = (places.header(), header.sequence());

@@ -1,9 +1,11 @@
 //! Many versions sealed in one call, on top of what is read a batch at a time.
 
-use secrets_backend::{NewSecret, PutMode, Result, SecretBackend as _, SecretPath};
+use secrets_backend::{NewSecret, PutMode, Result, SecretBackend as _, SecretPath, Written};
+use secrets_multicloud::Write;
 
 use super::SealBackend;
 use super::write::{Content, Current, Prepared};
+use crate::state::Mark;
 
 /// How many secrets are read at once: their values are in memory together.
 const READ_AT_ONCE: usize = 64;
@@ -35,6 +37,18 @@ impl SealBackend {
             }
         }
         Ok(prepared)
+    }
+
+    /// Sends many sealed versions to several replicas. All are in their journal before the first is sent.
+    pub(crate) async fn send_many(&self, prepared: &[Prepared]) -> Result<Vec<Result<Written>>> {
+        let modes: Vec<PutMode> = prepared.iter().map(Prepared::mode).collect();
+        let writes: Vec<Write<'_>> =
+            prepared.iter().zip(&modes).map(|(one, mode)| Write::new(&one.path, &one.secret, mode)).collect();
+        let written = self.inner.write_many(&writes).await?;
+        let done = prepared.iter().zip(&written).filter(|(_, written)| written.is_ok());
+        let marks = done.map(|(one, _)| (self.tenant.object(&one.path), Mark::of(&one.stamp)));
+        self.record(marks.collect()).await;
+        Ok(written)
     }
 
     async fn current_many(&self, paths: &[SecretPath]) -> Vec<Result<Option<Current>>> {

@@ -59,6 +59,14 @@ impl Prepared {
         let secret = NewSecret::new(envelope).with_stamp(stamp.clone());
         Self { path, replaces, secret, stamp }
     }
+
+    /// What has to be there when it is written.
+    pub(crate) fn mode(&self) -> PutMode {
+        match self.replaces {
+            Some(version) => PutMode::Replace(VersionId::from_number(version)),
+            None => PutMode::Create,
+        }
+    }
 }
 
 impl SealBackend {
@@ -177,11 +185,7 @@ impl SealBackend {
 
     /// Sends a sealed version, on top of the one that it was prepared for.
     pub(crate) async fn send(&self, prepared: &Prepared) -> Result<Written> {
-        let mode = match prepared.replaces {
-            Some(version) => PutMode::Replace(VersionId::from_number(version)),
-            None => PutMode::Create,
-        };
-        self.inner.put(&prepared.path, &prepared.secret, &mode).await
+        self.inner.put(&prepared.path, &prepared.secret, &prepared.mode()).await
     }
 
     pub(super) async fn current(&self, path: &SecretPath) -> Result<Option<Current>> {

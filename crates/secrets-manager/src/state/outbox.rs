@@ -10,64 +10,92 @@ use super::{OUTBOX, State, StateError, into_redb};
 pub(crate) struct OutboxRow {
     pub(crate) environment: String,
     pub(crate) path: SecretPath,
+    /// Whether all that a replica has of the secret goes before the version comes.
+    pub(crate) purges: bool,
+    /// Whether somebody was told that it is written.
+    pub(crate) acknowledged: bool,
     /// The replicas that are not known to have it, by name.
     pub(crate) targets: Vec<String>,
     pub(crate) envelope: Vec<u8>,
 }
 
+/// What becomes of a row.
+pub(crate) enum Change {
+    /// Somebody is told that it is written.
+    Acknowledge,
+    /// This replica has it; without targets it is gone.
+    Strike(String),
+    /// It is gone.
+    Remove,
+}
+
 impl State {
-    /// Keeps a row, durably; answers its number, which is greater than those of all that are there.
-    pub(crate) fn add_outgoing(&self, row: &OutboxRow) -> Result<u64, StateError> {
-        let plain = row.encode().ok_or_else(|| self.damaged())?;
-        self.db.write(|transaction| {
+    /// Keeps rows, in one durable transaction; answers their numbers, which are greater than those of all that are there.
+    pub(crate) fn add_outgoing(&self, rows: &[OutboxRow]) -> Result<Vec<u64>, StateError> {
+        let plain: Option<Vec<_>> = rows.iter().map(OutboxRow::encode).collect();
+        let plain = plain.ok_or_else(|| self.damaged())?;
+        let ids = self.db.write(|transaction| {
             let mut table = transaction.open_table(OUTBOX)?;
             let last = table.last()?.and_then(|(key, _)| key.value().try_into().ok()).map(u64::from_be_bytes);
-            let id = last.unwrap_or_default() + 1;
-            let key = id.to_be_bytes();
-            let sealed = self.seal("outbox", &key, &plain).map_err(into_redb)?;
-            table.insert(key.as_slice(), sealed.as_slice())?;
-            Ok(id)
-        })
+            let ids: Vec<u64> = (last.unwrap_or_default() + 1..).take(plain.len()).collect();
+            for (id, plain) in ids.iter().zip(&plain) {
+                let key = id.to_be_bytes();
+                let sealed = self.seal("outbox", &key, plain).map_err(into_redb)?;
+                table.insert(key.as_slice(), sealed.as_slice())?;
+            }
+            Ok(ids)
+        })?;
+        self.found_outgoing(true);
+        Ok(ids)
     }
 
-    /// Takes a replica off a row, and the row away where it was the last; without a name, the row.
-    pub(crate) fn strike_outgoing(&self, id: u64, replica: Option<&str>) -> Result<(), StateError> {
-        let key = id.to_be_bytes();
+    /// Changes those of the rows that are there, in one durable transaction.
+    pub(crate) fn change_outgoing(&self, ids: &[u64], change: &Change) -> Result<(), StateError> {
         self.db.write(|transaction| {
             let mut table = transaction.open_table(OUTBOX)?;
-            let Some(sealed) = table.get(key.as_slice())?.map(|row| row.value().to_vec()) else {
-                return Ok(());
-            };
-            let mut row = self.open_outgoing(&key, &sealed).map_err(into_redb)?;
-            row.targets.retain(|name| replica.is_some_and(|replica| name != replica));
-            match row.encode().filter(|_| !row.targets.is_empty()) {
-                Some(plain) => {
-                    let sealed = self.seal("outbox", &key, &plain).map_err(into_redb)?;
-                    table.insert(key.as_slice(), sealed.as_slice())?;
+            for id in ids {
+                let key = id.to_be_bytes();
+                let Some(sealed) = table.get(key.as_slice())?.map(|row| row.value().to_vec()) else {
+                    continue;
+                };
+                let mut row = self.open_outgoing(&key, &sealed).map_err(into_redb)?;
+                match change {
+                    Change::Acknowledge => row.acknowledged = true,
+                    Change::Strike(replica) => row.targets.retain(|name| name != replica),
+                    Change::Remove => row.targets.clear(),
                 }
-                None => drop(table.remove(key.as_slice())?),
+                match row.encode().filter(|_| !row.targets.is_empty()) {
+                    Some(plain) => {
+                        let sealed = self.seal("outbox", &key, &plain).map_err(into_redb)?;
+                        table.insert(key.as_slice(), sealed.as_slice())?;
+                    }
+                    None => drop(table.remove(key.as_slice())?),
+                }
             }
             Ok(())
         })
     }
 
-    /// All rows, oldest first.
+    /// All rows, oldest first. What else is remembered of replicas is read with them.
     pub(crate) fn outgoing(&self) -> Result<Vec<(u64, OutboxRow)>, StateError> {
-        let rows = self.db.read(|transaction| {
+        let found = self.db.read(|transaction| {
+            let glance = self.glance(transaction, &[])?;
             let table = match transaction.open_table(OUTBOX) {
                 Ok(table) => table,
-                Err(TableError::TableDoesNotExist(_)) => return Ok(Vec::new()),
+                Err(TableError::TableDoesNotExist(_)) => return Ok((glance, Vec::new())),
                 Err(error) => return Err(error.into()),
             };
             let rows =
                 table.iter()?.map(|row| row.map(|(key, row)| (key.value().to_vec(), row.value().to_vec())));
-            rows.collect::<Result<Vec<_>, _>>().map_err(Into::into)
+            Ok((glance, rows.collect::<Result<Vec<_>, _>>()?))
         })?;
+        let Some((glance, rows)) = found else { return Ok(Vec::new()) };
+        self.noticed(glance, &[])?;
         let opened = |(key, sealed): (Vec<u8>, Vec<u8>)| {
             let id = key.as_slice().try_into().map(u64::from_be_bytes).map_err(|_| self.damaged())?;
             Ok((id, self.open_outgoing(&key, &sealed)?))
         };
-        rows.unwrap_or_default().into_iter().map(opened).collect()
+        rows.into_iter().map(opened).collect()
     }
 
     fn open_outgoing(&self, key: &[u8], sealed: &[u8]) -> Result<OutboxRow, StateError> {
@@ -76,10 +104,14 @@ impl State {
     }
 }
 
+const PURGES: u8 = 1;
+const ACKNOWLEDGED: u8 = 2;
+
 impl OutboxRow {
     /// None where a name is longer than a row has room for.
     fn encode(&self) -> Option<Vec<u8>> {
         let mut bytes = Vec::with_capacity(64 + self.envelope.len());
+        bytes.push(u8::from(self.purges) * PURGES | u8::from(self.acknowledged) * ACKNOWLEDGED);
         put(&mut bytes, &self.environment)?;
         put(&mut bytes, self.path.as_str())?;
         bytes.push(u8::try_from(self.targets.len()).ok()?);
@@ -90,13 +122,18 @@ impl OutboxRow {
         Some(bytes)
     }
 
-    fn decode(mut bytes: &[u8]) -> Option<Self> {
+    fn decode(bytes: &[u8]) -> Option<Self> {
+        let (&flags, mut bytes) = bytes.split_first()?;
+        if flags & !(PURGES | ACKNOWLEDGED) != 0 {
+            return None;
+        }
         let environment = take(&mut bytes)?;
         let path = SecretPath::parse(&take(&mut bytes)?).ok()?;
         let (&count, rest) = bytes.split_first()?;
         bytes = rest;
         let targets = (0..count).map(|_| take(&mut bytes)).collect::<Option<_>>()?;
-        Some(Self { environment, path, targets, envelope: bytes.to_vec() })
+        let (purges, acknowledged) = (flags & PURGES != 0, flags & ACKNOWLEDGED != 0);
+        Some(Self { environment, path, purges, acknowledged, targets, envelope: bytes.to_vec() })
     }
 }
 
@@ -127,6 +164,8 @@ mod tests {
         OutboxRow {
             environment: "production".to_owned(),
             path: SecretPath::parse(path).unwrap(),
+            purges: false,
+            acknowledged: false,
             targets: targets.iter().map(|&name| name.to_owned()).collect(),
             envelope: vec![1, 2, 3],
         }
@@ -142,25 +181,42 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let state = state(directory.path());
         assert!(state.outgoing().unwrap().is_empty());
-        let first = state.add_outgoing(&row("a", &["one", "two"])).unwrap();
-        let second = state.add_outgoing(&row("b", &["one"])).unwrap();
-        assert!(second > first);
-        state.strike_outgoing(first, Some("one")).unwrap();
+        let ids = state.add_outgoing(&[row("a", &["one", "two"]), row("b", &["one"])]).unwrap();
+        let [first, second] = ids[..] else { panic!() };
+        assert!(second > first && state.add_outgoing(&[]).unwrap().is_empty());
+        state.change_outgoing(&ids, &Change::Acknowledge).unwrap();
+        state.change_outgoing(&[first], &Change::Strike("one".to_owned())).unwrap();
+        let told = |row: OutboxRow| OutboxRow { acknowledged: true, ..row };
         let left = state.outgoing().unwrap();
-        assert_eq!(left, [(first, row("a", &["two"])), (second, row("b", &["one"]))]);
-        state.strike_outgoing(first, Some("two")).unwrap();
-        state.strike_outgoing(first, Some("two")).unwrap();
-        state.strike_outgoing(second, None).unwrap();
+        assert_eq!(left, [(first, told(row("a", &["two"]))), (second, told(row("b", &["one"])))]);
+        state.change_outgoing(&ids, &Change::Strike("two".to_owned())).unwrap();
+        state.change_outgoing(&ids, &Change::Strike("two".to_owned())).unwrap();
+        assert_eq!(state.outgoing().unwrap().len(), 1);
+        state.change_outgoing(&[second], &Change::Remove).unwrap();
         assert!(state.outgoing().unwrap().is_empty());
+    }
+
+    #[test]
+    fn whether_something_is_outgoing_is_known_after_each_look() {
+        let directory = tempfile::tempdir().unwrap();
+        let state = state(directory.path());
+        state.load(&[]).unwrap();
+        assert!(!state.has_outgoing());
+        let ids = state.add_outgoing(&[row("a", &["one"])]).unwrap();
+        assert!(state.has_outgoing());
+        state.change_outgoing(&ids, &Change::Remove).unwrap();
+        state.load(&[]).unwrap();
+        assert!(!state.has_outgoing());
     }
 
     proptest! {
         #[test]
         fn a_row_reads_back_and_none_that_is_cut_does(
             environment in "[a-z]{1,9}", targets in proptest::collection::vec("\\PC{0,20}", 0..4),
-            envelope in proptest::collection::vec(any::<u8>(), 0..40)
+            envelope in proptest::collection::vec(any::<u8>(), 0..40), purges: bool, acknowledged: bool
         ) {
-            let given = OutboxRow { environment, path: SecretPath::parse("a/b").unwrap(), targets, envelope };
+            let path = SecretPath::parse("a/b").unwrap();
+            let given = OutboxRow { environment, path, purges, acknowledged, targets, envelope };
             let bytes = given.encode().unwrap();
             let head = bytes.len() - given.envelope.len();
             prop_assert_eq!(OutboxRow::decode(&bytes), Some(given));

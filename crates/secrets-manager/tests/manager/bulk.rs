@@ -53,7 +53,7 @@ async fn a_bulk_write_opens_the_store_once_for_many_secrets() {
         match what {
             "deleted" => safe.delete_many(&paths).await.unwrap(),
             _ => safe.put_many(&secrets(640), &PutMode::Upsert).await.unwrap(),
-        }
+        };
         let opens = store.opens() - before;
         // Ten for reading and ten for writing, if no thread is late; one for each secret would be 640 and more.
         assert!(opens < 160, "{what}: {opens} openings");

@@ -46,8 +46,8 @@ impl FailoverBackend {
             Some(known) => known.holders.push(holder.to_owned()),
             None => rivals.push(Rival { holders: vec![holder.to_owned()], secret, stamp }),
         };
-        for member in &self.route(path).members {
-            let replica = &self.replicas[member.replica];
+        for at in self.route(path).replicas() {
+            let replica = &self.replicas[at];
             match replica.envelope(path).await {
                 Ok((secret, stamp)) => add(replica.name(), secret, stamp),
                 Err(error) if error.kind() == ErrorKind::NotFound => {}
@@ -73,8 +73,8 @@ impl FailoverBackend {
         let Some(stamp) = secret.stamp.clone() else { return Err(refused(ErrorKind::InvalidInput)) };
         // All are asked before the first is changed.
         let mut places = Vec::new();
-        for member in &self.route(path).members {
-            let replica = &self.replicas[member.replica];
+        for at in self.route(path).replicas() {
+            let replica = &self.replicas[at];
             let held = replica.held(path).await?;
             if held
                 .as_ref()

@@ -83,7 +83,7 @@ impl FailoverBackend {
         let route = self.route(&row.path);
         let mut left: BTreeSet<&str> = row.targets.iter().map(String::as_str).collect();
         // The primary is the first: what it does not have, nobody gets.
-        for at in route.members.iter().map(|member| member.replica) {
+        for at in route.replicas() {
             let replica = &self.replicas[at];
             if !left.contains(replica.name()) {
                 continue;

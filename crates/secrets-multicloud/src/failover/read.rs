@@ -235,8 +235,11 @@ impl FailoverBackend {
         let (at, replica, token) = match page {
             None => (self.next_route(0, prefix).unwrap_or_default(), None, None),
             Some(page) => self.place(page).ok_or_else(|| {
-                self.error(ErrorKind::InvalidInput, Operation::List)
-                    .with_detail("a page token of another listing")
+                let mut error = self.error(ErrorKind::InvalidInput, Operation::List);
+                if let Some(prefix) = prefix {
+                    error = error.with_path(prefix);
+                }
+                error.with_detail("a page token of another listing")
             })?,
         };
         let route = &self.routes[at];

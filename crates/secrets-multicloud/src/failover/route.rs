@@ -1,5 +1,7 @@
 //! Who has which secrets, and in which order they are asked.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use secrets_backend::SecretPath;
 
 use super::FailoverBackend;
@@ -10,8 +12,10 @@ use crate::replica::{Replica, Role};
 pub(super) struct Route {
     /// None for all that no other route names.
     pub(super) prefix: Option<SecretPath>,
-    /// The primary first.
+    /// In the order of the configuration.
     pub(super) members: Vec<Member>,
+    /// Which of them is the primary: the first, until another is promoted.
+    lead: AtomicUsize,
 }
 
 /// A replica in a route.
@@ -24,24 +28,37 @@ pub(super) struct Member {
 }
 
 impl Route {
+    fn new(prefix: Option<SecretPath>, members: Vec<Member>) -> Self {
+        Self { prefix, members, lead: AtomicUsize::new(0) }
+    }
+
     pub(super) fn primary(&self) -> usize {
-        // The members are made with one.
-        self.members[0].replica
+        // The members are made with one, and the lead is one of them.
+        self.members[self.lead.load(Ordering::Acquire)].replica
+    }
+
+    /// All of them, the primary first.
+    pub(super) fn replicas(&self) -> impl Iterator<Item = usize> {
+        let primary = self.primary();
+        let others = self.members.iter().map(|member| member.replica).filter(move |other| *other != primary);
+        std::iter::once(primary).chain(others)
     }
 
     pub(super) fn has(&self, replica: usize) -> bool {
         self.members.iter().any(|member| member.replica == replica)
     }
 
+    /// What a replica is for now: who was the primary before another was promoted stands by.
     pub(super) fn role_of(&self, replica: usize) -> Option<Role> {
-        self.members.iter().find(|member| member.replica == replica).map(|member| member.role)
+        let member = self.members.iter().find(|member| member.replica == replica)?;
+        Some(if replica == self.primary() { Role::Primary } else { member.role.max(Role::Failover) })
     }
 
     /// Everybody by priority, with one that is drawn by its share of the reads in front.
     pub(super) fn order(&self, draw: impl FnOnce(u64) -> u64) -> Vec<usize> {
         let mut members = self.members.clone();
         // Stable: within a role they stay as they are.
-        members.sort_by_key(|member| member.role);
+        members.sort_by_key(|member| self.role_of(member.replica));
         let shares = members.iter().map(|member| u64::from(member.weight));
         let all: u64 = shares.clone().sum();
         if all > 0 {
@@ -89,7 +106,20 @@ impl FailoverBackend {
                 members.push(Member { replica: at, role, weight });
             }
         }
-        self.routes.push(Route { prefix, members });
+        self.routes.push(Route::new(prefix, members));
+    }
+
+    /// Makes a replica the primary of each route that it is in, from now on. False where there is none of this name.
+    ///
+    /// Who decides that, and how others learn of it, is the caller's affair.
+    pub fn lead_with(&self, name: &str) -> bool {
+        let Some(at) = self.replicas.iter().position(|replica| replica.name() == name) else { return false };
+        for route in &self.routes {
+            if let Some(place) = route.members.iter().position(|member| member.replica == at) {
+                route.lead.store(place, Ordering::Release);
+            }
+        }
+        true
     }
 
     /// The route of a path: the longest that fits.
@@ -122,7 +152,7 @@ mod tests {
     fn route(members: &[(usize, Role, u32)]) -> Route {
         let members =
             members.iter().map(|&(replica, role, weight)| Member { replica, role, weight }).collect();
-        Route { prefix: None, members }
+        Route::new(None, members)
     }
 
     #[test]
@@ -134,6 +164,18 @@ mod tests {
             (3, Role::Failover, 0),
         ]);
         assert_eq!(route.order(|_| unreachable!("nothing is drawn")), [0, 2, 3, 1]);
+    }
+
+    #[test]
+    fn who_is_promoted_comes_first_and_who_was_the_primary_stands_by() {
+        let route = route(&[(0, Role::Primary, 0), (1, Role::Failover, 0), (2, Role::Backup, 0)]);
+        route.lead.store(2, Ordering::Release);
+        assert_eq!(route.order(|_| 0), [2, 0, 1]);
+        assert_eq!(route.replicas().collect::<Vec<_>>(), [2, 0, 1]);
+        assert_eq!(
+            [2, 0, 1].map(|at| route.role_of(at).unwrap()),
+            [Role::Primary, Role::Failover, Role::Failover]
+        );
     }
 
     #[test]
