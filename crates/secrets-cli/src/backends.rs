@@ -1,11 +1,13 @@
 //! From the configuration to backends: the one place that names their crates.
 
+use std::collections::BTreeMap;
 use std::fmt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use secrets_backend::{SecretBackend, SecretPath, async_trait};
 
+pub use self::overlap::check as check_overlap;
 use crate::config::Configuration;
 use crate::config::schema::{Backend, LOCAL, Settings, shown};
 use crate::failure::Failure;
@@ -18,11 +20,14 @@ mod fields;
 mod hcvault;
 #[cfg(feature = "local")]
 mod local;
+mod overlap;
 
 /// The kind of AWS Secrets Manager.
 pub const AWS: &str = "aws";
 /// The kind of HashiCorp Vault and OpenBao.
 pub const HCVAULT: &str = "hcvault";
+/// The kind of Azure Key Vault, which a later version brings: it may be configured, and cannot be used.
+pub const AZURE: &str = "azure";
 
 /// A backend of the configuration.
 #[derive(Debug)]
@@ -45,27 +50,36 @@ pub trait About: fmt::Debug + Send + Sync {
     async fn about(&self, path: &SecretPath) -> secrets_backend::Result<serde_json::Value>;
 }
 
-/// The backend of the environment in force; `store` is where the local one lies. Nothing is contacted.
-///
-/// # Errors
-/// Exit 3 where its configuration cannot be used, or this build lacks it.
-pub fn in_force(configuration: &Configuration, store: PathBuf) -> Result<Arc<dyn SecretBackend>, Failure> {
-    named(configuration.settings.backend_name(), configuration, store).map(|one| one.backend)
+/// Backends by name, each made once: two users of one share its connections.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Made<'a> {
+    configuration: &'a Configuration,
+    /// Where the local one lies.
+    store: PathBuf,
+    backends: BTreeMap<String, (bool, Arc<dyn SecretBackend>)>,
 }
 
-/// The backends that stand by for the one in force. Nothing is contacted.
-///
-/// # Errors
-/// As [`in_force`].
-pub fn standing_by(
-    configuration: &Configuration,
-    store: &Path,
-) -> Result<Vec<(String, Arc<dyn SecretBackend>)>, Failure> {
-    let made = |name: &str| {
-        let one = named(name, configuration, store.to_owned())?;
-        Ok((one.kind, one.backend))
-    };
-    configuration.settings.failover_names().map(made).collect()
+impl<'a> Made<'a> {
+    /// None yet; `store` is where the local one lies.
+    #[must_use]
+    pub fn new(configuration: &'a Configuration, store: PathBuf) -> Self {
+        Self { configuration, store, backends: BTreeMap::new() }
+    }
+
+    /// The backend of a name, and whether others can use it too. Nothing is contacted.
+    ///
+    /// # Errors
+    /// As [`named`].
+    pub fn named(&mut self, name: &str) -> Result<(bool, Arc<dyn SecretBackend>), Failure> {
+        if let Some((is_shared, backend)) = self.backends.get(name) {
+            return Ok((*is_shared, Arc::clone(backend)));
+        }
+        let one = named(name, self.configuration, self.store.clone())?;
+        let made = (one.kind != LOCAL, one.backend);
+        self.backends.insert(name.to_owned(), made.clone());
+        Ok(made)
+    }
 }
 
 /// The backend of a name. Nothing is contacted.
@@ -76,6 +90,7 @@ pub fn named(name: &str, configuration: &Configuration, store: PathBuf) -> Resul
     match configuration.settings.backends.get(name) {
         Some(backend) if backend.kind == AWS => secrets_manager(name, backend),
         Some(backend) if backend.kind == HCVAULT => vault(name, backend, configuration),
+        Some(backend) if backend.kind == AZURE => Err(later(name)),
         None if name != LOCAL => Err(Failure::config(format!("there is no backend `{}`", shown(name)))
             .hint("`secrets backend list` shows those that are configured")),
         _ => local(configuration, store),
@@ -106,11 +121,33 @@ pub fn check(name: &str, backend: &Backend) -> Result<(), Failure> {
         HCVAULT => hcvault::check(name, backend),
         #[cfg(not(feature = "hcvault"))]
         HCVAULT => Err(lacking(HCVAULT)),
+        // Other environments of the same file work: who uses it is told, see [`check_usable`].
+        AZURE => Ok(()),
         kind => {
             Err(Failure::config(format!("`backends.{name}`: there is no backend of type `{}`", shown(kind)))
                 .hint(format!("the types are `{LOCAL}`, `{AWS}` and `{HCVAULT}`")))
         }
     }
+}
+
+/// Refuses backends of a kind that no build of this version has.
+///
+/// # Errors
+/// Exit 3, naming the first of them.
+pub fn check_usable<'a>(
+    names: impl IntoIterator<Item = &'a str>,
+    settings: &Settings,
+) -> Result<(), Failure> {
+    let is_later = |name: &&str| settings.backends.get(*name).is_some_and(|backend| backend.kind == AZURE);
+    names.into_iter().find(is_later).map_or(Ok(()), |name| Err(later(name)))
+}
+
+fn later(name: &str) -> Failure {
+    Failure::config(format!("`backends.{name}`: this version has no backend of type `{AZURE}` yet")).hint(
+        format!(
+            "use another backend until a version brings it; the types are `{LOCAL}`, `{AWS}` and `{HCVAULT}`"
+        ),
+    )
 }
 
 /// Refuses a login whose secret is to come from a backend that cannot give it.
@@ -129,84 +166,6 @@ pub fn check_logins(settings: &Settings) -> Result<(), Failure> {
 #[cfg(not(feature = "hcvault"))]
 pub fn check_logins(_: &Settings) -> Result<(), Failure> {
     Ok(())
-}
-
-/// Refuses two environments of which one could read what the other wrote, and a backend of plain values that shares its
-/// place with one of sealed values, whether environments name them or not: one place, and one prefix that starts with
-/// the other. On the local backend each environment has a table of its own.
-///
-/// # Errors
-/// Exit 3, naming both.
-pub fn check_overlap(settings: &Settings) -> Result<(), Failure> {
-    let environments: Vec<Placed<'_>> = settings
-        .environments
-        .iter()
-        .flat_map(|(name, one)| one.backends().map(move |backend| (name, backend)))
-        .filter_map(|(name, backend)| Placed::of(name, settings.backends.get(backend)?))
-        .collect();
-    if let Some((one, other)) = overlapping(&environments, |_, _| true) {
-        return Err(Failure::config(format!(
-            "environments `{one}` and `{other}` share one place: each would see the other's secrets"
-        ))
-        .hint("give their backends prefixes of which none starts with the other"));
-    }
-    let backends: Vec<Placed<'_>> =
-        settings.backends.iter().filter_map(|(name, one)| Placed::of(name, one)).collect();
-    if let Some((one, other)) = overlapping(&backends, |one, other| one.is_sealed != other.is_sealed) {
-        return Err(Failure::config(format!(
-            "backends `{one}` and `{other}` share one place, and one of them has `seal = false`"
-        ))
-        .hint("keep plain values and sealed ones apart: another mount, or prefixes of which none starts with the other"));
-    }
-    Ok(())
-}
-
-/// A backend's place under the name of whoever uses it.
-struct Placed<'a> {
-    name: &'a str,
-    place: String,
-    is_sealed: bool,
-}
-
-impl<'a> Placed<'a> {
-    /// None for the local backend, where each environment has a table of its own.
-    fn of(name: &'a str, backend: &Backend) -> Option<Self> {
-        let is_remote = [AWS, HCVAULT].contains(&backend.kind.as_str());
-        is_remote.then(|| Self { name, place: place(backend), is_sealed: backend.is_sealed() })
-    }
-}
-
-/// The first two that may not share a place and do.
-fn overlapping<'a>(
-    placed: &[Placed<'a>],
-    may_not: impl Fn(&Placed<'_>, &Placed<'_>) -> bool,
-) -> Option<(&'a str, &'a str)> {
-    let pairs =
-        placed.iter().enumerate().flat_map(|(at, one)| placed[at + 1..].iter().map(move |two| (one, two)));
-    let shares = |one: &Placed<'_>, two: &Placed<'_>| {
-        one.place.starts_with(&two.place) || two.place.starts_with(&one.place)
-    };
-    pairs
-        .filter(|(one, two)| may_not(one, two))
-        .find(|(one, two)| shares(one, two))
-        .map(|(one, two)| (one.name, two.name))
-}
-
-/// What makes a place, and the prefix in it, so that one place is one text; its end is the prefix.
-///
-/// With AWS the account is known to the credentials alone: two profiles may be of one.
-fn place(backend: &Backend) -> String {
-    let text = |name: &str, default: &'static str| {
-        backend.fields.get(name).and_then(serde_json::Value::as_str).unwrap_or(default).to_owned()
-    };
-    let trimmed = |name: &str| text(name, "").trim_matches('/').to_lowercase();
-    let prefix = text("prefix", "");
-    if backend.kind == AWS {
-        let (endpoint, region) = (trimmed("endpoint_url"), text("region", ""));
-        return format!("{endpoint}\n{region}\n{}\n{}\n{prefix}", text("profile", ""), text("role_arn", ""));
-    }
-    let (address, namespace) = (trimmed("address"), trimmed("namespace"));
-    format!("{address}\n{namespace}\n{}\n{prefix}", text("mount", "secret").trim_matches('/'))
 }
 
 #[cfg(feature = "local")]

@@ -15,9 +15,12 @@ use crate::places::Places;
 use crate::trust::Trust;
 
 pub mod files;
+pub mod flat;
 pub mod keys;
 pub mod schema;
+mod source;
 pub mod substitute;
+pub mod topology;
 pub mod typed;
 pub mod vault;
 
@@ -90,11 +93,13 @@ fn merge(
                     .hint(format!("set {}, or write ${{{}:-default}}", unset.name, unset.name))
             })?;
         }
+        if flat::is_flat(&layer.path) {
+            value = flat::settings(&layer, &value)?.settings;
+        }
         absolute(&mut value, layer.directory());
         remember(&mut origins, &value, &layer.path.display().to_string());
         sources.push(Source { path: layer.path.clone(), kind: layer.kind, trusted });
-        let source = ::config::Config::try_from(&value).map_err(|error| layer.fault(error.to_string()))?;
-        builder = builder.add_source(source);
+        builder = builder.add_source(source::Tables::of(&layer, value)?);
     }
     for (name, value, origin) in overrides(global, environment) {
         origins.retain(|(known, _): &(String, String)| known != name);

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::config::files::Layer;
-use crate::config::substitute;
+use crate::config::{flat, substitute};
 use crate::failure::Failure;
 
 /// The record of trusted files, `trust.toml` in the configuration directory.
@@ -101,10 +101,12 @@ impl Trust {
 /// # Errors
 /// Exit 3, naming the first setting that needs trust. Nothing of the file has been substituted or contacted.
 pub fn check_harmless(layer: &Layer) -> Result<(), Failure> {
+    // A flat file has backends alone, whatever its environments are called.
+    let harmless = if flat::is_flat(&layer.path) { &[] } else { HARMLESS };
     let table = layer.value.as_object().into_iter().flatten();
     let needs_trust = table
         .map(|(name, _)| name.as_str())
-        .find(|name| !HARMLESS.contains(name))
+        .find(|name| !harmless.contains(name))
         .map(str::to_owned)
         .or_else(|| generates(layer))
         .or_else(|| substitute::first(&layer.value).map(|setting| format!("${{}} in {setting}")));

@@ -6,16 +6,18 @@ mod unlock;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use secrets_backend::VersionId;
-use secrets_manager::{Caller, Options, Place, Places, Safe, Sealing, Standby, Unlock};
+use secrets_backend::{Level, SecretPath, VersionId};
+use secrets_manager::{Caller, Options, Place, Places, Route, Safe, Sealing, Standby, Unlock, WhenDown};
 
 use crate::args::Global;
-use crate::config::schema::LOCAL;
+use crate::backends::Made;
+use crate::config::schema::{EnvironmentSettings, LOCAL, RouteSettings};
+use crate::config::topology::{Member, Topology};
 use crate::config::{self, Configuration};
 use crate::environment::Environment;
+use crate::exit;
 use crate::failure::Failure;
 use crate::prompt::Terminal;
-use crate::{backends, exit};
 pub(super) use unlock::passphrase_of;
 
 /// What every command needs.
@@ -125,27 +127,29 @@ impl Context {
         self.configuration.settings.backend_kind() != LOCAL && self.sealing() == Sealing::Sealed
     }
 
-    /// How the safe is opened over the backend in force.
+    /// How the safe is opened over the backends of the environment in force.
     ///
     /// # Errors
-    /// As [`backends::in_force`].
+    /// As [`backends::named`].
     pub fn options(&self) -> Result<Options, Failure> {
-        let backend = backends::in_force(&self.configuration, self.places().store())?;
-        let mut options = Options::new(backend);
+        let settings = &self.configuration.settings;
+        let mut made = Made::new(&self.configuration, self.places().store());
+        let (first, standbys) = members(&mut made, &settings.topology())?;
+        let mut options = Options::new(first.backend);
+        options.weight = first.weight;
+        options.standbys = standbys;
         if !self.is_shared() {
             options.place = Place::Own;
         }
-        for (kind, backend) in backends::standing_by(&self.configuration, &self.places().store())? {
-            let mut standby = Standby::new(backend);
-            if kind == LOCAL {
-                standby.place = Place::Own;
-            }
-            options.standbys.push(standby);
+        if let Some(environment) = settings.in_force() {
+            options.routes = routes(&mut made, environment)?;
+            options.ack = environment.ack.map_or(options.ack, Level::from);
+            options.when_down = environment.when_primary_down.map_or(options.when_down, WhenDown::from);
         }
-        options.environment = self.configuration.settings.environment().to_owned();
+        options.environment = settings.environment().to_owned();
         options.sealing = self.sealing();
         options.caller = self.caller();
-        if let Some(seconds) = self.configuration.settings.lock_wait {
+        if let Some(seconds) = settings.lock_wait {
             options.lock_wait = Duration::from_secs(u32::from(seconds).into());
         }
         Ok(options)
@@ -179,4 +183,30 @@ impl Context {
         }
         failure.hint("`secrets set PATH` makes one and stores a first secret; `secrets init` lets you choose how it opens")
     }
+}
+
+/// The backends of a topology: the primary, and those that stand by.
+fn members(made: &mut Made<'_>, topology: &Topology<'_>) -> Result<(Standby, Vec<Standby>), Failure> {
+    let primary = member(made, &topology.primary)?;
+    let standbys = topology.standbys.iter().map(|one| member(made, one)).collect::<Result<_, _>>()?;
+    Ok((primary, standbys))
+}
+
+fn member(made: &mut Made<'_>, member: &Member<'_>) -> Result<Standby, Failure> {
+    let (is_shared, backend) = made.named(member.name)?;
+    let mut standby = Standby::new(backend);
+    standby.place = if is_shared { Place::Shared } else { Place::Own };
+    standby.role = member.role;
+    standby.weight = member.weight;
+    Ok(standby)
+}
+
+fn routes(made: &mut Made<'_>, environment: &EnvironmentSettings) -> Result<Vec<Route>, Failure> {
+    let route = |(prefix, route): (&String, &RouteSettings)| {
+        let prefix = SecretPath::parse(prefix)
+            .map_err(|invalid| Failure::config("the prefix of a route").caused_by(invalid))?;
+        let (primary, standbys) = members(made, &route.topology())?;
+        Ok(Route::new(prefix, primary, standbys))
+    };
+    environment.routes.iter().map(route).collect()
 }

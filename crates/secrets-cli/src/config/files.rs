@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
+use super::flat;
 use crate::failure::Failure;
 use crate::places::Places;
 
@@ -66,15 +67,18 @@ pub fn find(places: &Places, named: Option<&Path>, directory: &Path) -> Result<V
     Ok(layers)
 }
 
-/// The nearest project's file and its local one, found by walking up from `directory`.
+/// The nearest project's file, `secrets.toml` or else `cloud_config.yaml`, and its local one, found by walking up from `directory`.
 ///
 /// # Errors
 /// As [`find`].
 pub fn project(directory: &Path) -> Result<Vec<Layer>, Failure> {
     let mut layers = Vec::new();
     for above in directory.ancestors() {
-        let project = one_of(above, "secrets", Kind::Project)?;
-        let local = one_of(above, "secrets.local", Kind::Local)?;
+        let project = match one_of(above, "secrets", ENDINGS, Kind::Project)? {
+            None => one_of(above, flat::STEM, &ENDINGS[1..], Kind::Project)?,
+            found => found,
+        };
+        let local = one_of(above, "secrets.local", ENDINGS, Kind::Local)?;
         if project.is_some() || local.is_some() {
             layers.extend(project);
             layers.extend(local);
@@ -84,10 +88,10 @@ pub fn project(directory: &Path) -> Result<Vec<Layer>, Failure> {
     Ok(layers)
 }
 
-/// `<stem>.toml` or `<stem>.yaml` in a directory.
-fn one_of(directory: &Path, stem: &str, kind: Kind) -> Result<Option<Layer>, Failure> {
+/// The file of this name in a directory, with one of these endings.
+fn one_of(directory: &Path, stem: &str, endings: &[&str], kind: Kind) -> Result<Option<Layer>, Failure> {
     let mut found: Option<Layer> = None;
-    for ending in ["toml", "yaml", "yml"] {
+    for ending in endings {
         if let Some(layer) = read(&directory.join(format!("{stem}.{ending}")), kind)? {
             if let Some(other) = found {
                 let (one, two) = (other.path.display(), layer.path.display());
@@ -151,4 +155,5 @@ pub fn parse(text: &str, path: &Path) -> Result<Value, String> {
     if value.is_object() { Ok(value) } else { Err("this is not a table of settings".to_owned()) }
 }
 
+const ENDINGS: &[&str] = &["toml", "yaml", "yml"];
 const MAX_LEN: u64 = 1 << 20;

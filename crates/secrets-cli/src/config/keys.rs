@@ -3,6 +3,8 @@
 use serde_json::Value;
 
 use super::files::Layer;
+use super::flat;
+use super::schema::shown;
 use crate::failure::Failure;
 use crate::hints;
 
@@ -22,14 +24,17 @@ pub const TOP: &[&str] = &[
     "secrets",
 ];
 const PASSPHRASE: &[&str] = &["kdf", "memory", "time", "lanes", "iterations"];
-const ENVIRONMENT: &[&str] = &["primary", "failover"];
+/// Settings of an environment.
+pub const ENVIRONMENT: &[&str] =
+    &["primary", "failover", "backup", "ack", "when_primary_down", "reads", "routes"];
+const ROUTE: &[&str] = &["primary", "failover", "backup"];
 const REQUIREMENT: &[&str] = &["path", "required", "generate"];
 const GENERATE: &[&str] = &["kind", "bytes"];
 
 /// Settings of the same schema that this version does not have yet. They are no spelling mistakes, and in a
 /// project file each of them needs trust.
 const LATER: &[&str] = &[
-    "ack", "agent", "audit", "backup", "command", "commands", "hooks", "names", "policy", "rotation", "seal",
+    "agent", "audit", "backup", "command", "commands", "hooks", "names", "policy", "rotation", "seal",
     "webhook", "webhooks",
 ];
 
@@ -38,11 +43,14 @@ const LATER: &[&str] = &[
 /// # Errors
 /// Exit 3 with the nearest known name.
 pub fn check(layer: &Layer) -> Result<(), Failure> {
+    if flat::is_flat(&layer.path) {
+        return flat::settings(layer, &layer.value).map(drop);
+    }
     each(&layer.value, &mut |name, table, known| {
         if known.contains(&name) || LATER.contains(&name) {
             return Ok(());
         }
-        let place = if table.is_empty() { String::new() } else { format!(" in `{table}`") };
+        let place = if table.is_empty() { String::new() } else { format!(" in `{}`", shown(table)) };
         let failure = layer.fault(format!("unknown setting `{}`{place}", shown(name)));
         Err(match hints::nearest(name, known.iter().copied()) {
             Some(near) => failure.hint(format!("did you mean `{near}`?")),
@@ -56,6 +64,9 @@ pub fn check(layer: &Layer) -> Result<(), Failure> {
 /// # Errors
 /// Exit 3 for the first of them.
 pub fn check_present(layer: &Layer) -> Result<(), Failure> {
+    if flat::is_flat(&layer.path) {
+        return Ok(());
+    }
     each(&layer.value, &mut |name, table, known| {
         if known.contains(&name) || !LATER.contains(&name) {
             return Ok(());
@@ -75,6 +86,9 @@ fn each(root: &Value, visit: Visit<'_>) -> Result<(), Failure> {
     }
     for (name, value) in entries(root.get("environments")) {
         table(value, &format!("environments.{name}"), ENVIRONMENT, visit)?;
+        for (prefix, route) in entries(value.get("routes")) {
+            table(route, &format!("environments.{name}.routes.{prefix}"), ROUTE, visit)?;
+        }
     }
     for (name, value) in entries(root.get("secrets")) {
         table(value, &format!("secrets.{name}"), REQUIREMENT, visit)?;
@@ -91,9 +105,4 @@ fn table(value: &Value, name: &str, known: &[&str], visit: Visit<'_>) -> Result<
 
 fn entries(value: Option<&Value>) -> impl Iterator<Item = (&String, &Value)> {
     value.and_then(Value::as_object).into_iter().flatten()
-}
-
-/// A name of a file for people.
-fn shown(name: &str) -> String {
-    name.chars().take(80).map(|c| if c.is_control() || !c.is_ascii() { '?' } else { c }).collect()
 }

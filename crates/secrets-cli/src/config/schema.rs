@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use secrets_backend::SecretPath;
 use serde::{Deserialize, Serialize};
 
+pub use super::topology::{Ack, EnvironmentSettings, RouteSettings, WhenPrimaryDown};
 use crate::failure::Failure;
 
 /// All settings together.
@@ -126,26 +127,6 @@ impl std::fmt::Debug for Backend {
     }
 }
 
-/// One environment.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-#[non_exhaustive]
-pub struct EnvironmentSettings {
-    /// The backend that takes writes; `local` where none is named.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub primary: Option<String>,
-    /// Backends that have the same, in the order in which they are asked where the primary cannot answer.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub failover: Vec<String>,
-}
-
-impl EnvironmentSettings {
-    /// Each backend that it names, the primary first.
-    pub fn backends(&self) -> impl Iterator<Item = &str> {
-        self.primary.iter().chain(&self.failover).map(String::as_str)
-    }
-}
-
 /// A secret that the project needs.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -187,12 +168,6 @@ impl Settings {
         self.backend.as_deref().or_else(chosen).unwrap_or(LOCAL)
     }
 
-    /// The backends that stand by for the one in force; none for a backend that was chosen past the environment's.
-    pub fn failover_names(&self) -> impl Iterator<Item = &str> {
-        let chosen = self.environments.get(self.environment()).filter(|_| self.backend.is_none());
-        chosen.into_iter().flat_map(|one| one.failover.iter().map(String::as_str))
-    }
-
     /// Whether values are sealed before the backend of this name gets them.
     #[must_use]
     pub fn seals(&self, name: &str) -> bool {
@@ -203,29 +178,6 @@ impl Settings {
     #[must_use]
     pub fn backend_kind(&self) -> &str {
         self.backends.get(self.backend_name()).map_or(LOCAL, |backend| backend.kind.as_str())
-    }
-
-    /// Refuses one backend in two roles, and plain values with more than one.
-    fn check_failover(&self, environment: &str, one: &EnvironmentSettings) -> Result<(), Failure> {
-        let mut names: Vec<&str> = one.backends().collect();
-        if one.primary.is_none() && !one.failover.is_empty() {
-            names.push(LOCAL);
-        }
-        if let Some(plain) = names.iter().find(|name| !self.seals(name)).filter(|_| names.len() > 1) {
-            return Err(Failure::config(format!(
-                "environment `{environment}` has several backends, and `{}` has `seal = false`",
-                shown(plain)
-            ))
-            .hint("an environment of plain values has one backend"));
-        }
-        names.sort_unstable();
-        match names.windows(2).find(|pair| pair[0] == pair[1]) {
-            Some(pair) => Err(Failure::config(format!(
-                "environment `{environment}` names the backend `{}` twice",
-                shown(pair[0])
-            ))),
-            None => Ok(()),
-        }
     }
 
     /// Checks what the types alone do not say.
@@ -258,35 +210,8 @@ impl Settings {
             crate::backends::check(name, backend)?;
         }
         crate::backends::check_logins(self)?;
-        crate::backends::check_overlap(self)?;
-        for (environment, one) in &self.environments {
-            self.check_failover(environment, one)?;
-        }
-        let chosen = self
-            .environments
-            .iter()
-            .flat_map(|(name, one)| one.backends().map(move |backend| (name.as_str(), backend)));
-        for (environment, backend) in chosen.chain(std::iter::once((self.environment(), self.backend_name())))
-        {
-            if backend != LOCAL && !self.backends.contains_key(backend) {
-                let failure = Failure::config(format!(
-                    "environment `{environment}` names the backend `{}`, which nothing defines",
-                    shown(backend)
-                ));
-                return Err(
-                    match crate::hints::nearest(
-                        backend,
-                        self.backends.keys().map(String::as_str).chain([LOCAL]),
-                    ) {
-                        Some(near) => failure.hint(format!("did you mean `{near}`?")),
-                        None => {
-                            failure.hint(format!("add [backends.{}] to the configuration", shown(backend)))
-                        }
-                    },
-                );
-            }
-        }
-        Ok(())
+        self.check_environments()?;
+        crate::backends::check_overlap(self)
     }
 }
 

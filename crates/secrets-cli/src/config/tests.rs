@@ -5,12 +5,13 @@ use std::fs;
 use super::*;
 use crate::exit;
 
-struct Scratch {
+/// A home and a project, gone when dropped.
+pub(super) struct Scratch {
     root: tempfile::TempDir,
 }
 
 impl Scratch {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         let root = tempfile::tempdir().unwrap();
         for directory in ["home/config", "project/deep/down"] {
             fs::create_dir_all(root.path().join(directory)).unwrap();
@@ -18,13 +19,13 @@ impl Scratch {
         Self { root }
     }
 
-    fn write(&self, file: &str, text: &str) -> PathBuf {
+    pub(super) fn write(&self, file: &str, text: &str) -> PathBuf {
         let path = self.root.path().join(file);
         fs::write(&path, text).unwrap();
         path
     }
 
-    fn trust(&self, file: &str) {
+    pub(super) fn trust(&self, file: &str) {
         let layer = files::read(&self.root.path().join(file), Kind::Project).unwrap().unwrap();
         let path = self.root.path().join("home/config/trust.toml");
         let mut trust = Trust::read(&path).unwrap();
@@ -32,14 +33,23 @@ impl Scratch {
         trust.write(&path).unwrap();
     }
 
-    fn load(&self, global: &Global, variables: &[(&str, &str)]) -> Result<Configuration, Failure> {
+    pub(super) fn load(&self, global: &Global, variables: &[(&str, &str)]) -> Result<Configuration, Failure> {
         let home = self.root.path().join("home");
         let home = [("SECRETS_HOME", home.to_str().unwrap())];
         let environment: Environment = home.iter().chain(variables).copied().collect();
         load(global, &environment, &self.root.path().join("project/deep/down"))
     }
 
-    fn code(&self) -> (u8, String) {
+    /// What the user's own file is refused for.
+    pub(super) fn refused(text: &str) -> String {
+        let scratch = Self::new();
+        scratch.write("home/config/config.toml", text);
+        let (code, said) = scratch.code();
+        assert_eq!(code, exit::CONFIG, "{text}");
+        said
+    }
+
+    pub(super) fn code(&self) -> (u8, String) {
         let failure = self.load(&Global::default(), &[]).unwrap_err();
         (failure.code(), format!("{failure} / {}", failure.next().unwrap_or_default()))
     }
@@ -85,6 +95,17 @@ fn names_keep_their_case() {
 }
 
 #[test]
+fn names_keep_their_dots_and_a_table_without_settings_is_there() {
+    let scratch = Scratch::new();
+    let file =
+        "environment = \"eu.west\"\n[environments.\"eu.west\"]\n[backends.\"a.b\"]\ntype = \"local\"\n";
+    scratch.write("home/config/config.toml", file);
+    let settings = scratch.load(&Global::default(), &[]).unwrap().settings;
+    assert_eq!(settings.environments.keys().collect::<Vec<_>>(), ["eu.west"]);
+    assert_eq!(settings.backends.keys().collect::<Vec<_>>(), ["a.b"]);
+}
+
+#[test]
 fn yaml_has_the_same_schema() {
     let scratch = Scratch::new();
     scratch.write(
@@ -123,6 +144,8 @@ fn a_setting_of_the_wrong_kind_is_an_error() {
     for text in [
         "keep_versions = 0",
         "keep_versions = \"x\"",
+        "keep_versions = 1.5",
+        "keep_versions = 18446744073709551615",
         "engine = \"lmdb\"",
         "environment = 3\n[environment.x]",
         "a = [",
@@ -213,7 +236,7 @@ fn every_setting_of_the_types_is_a_known_name() {
         passphrase: schema::Passphrase::default(),
         backends: [("a".into(), schema::Backend { kind: "local".into(), seal: None, fields: [].into() })]
             .into(),
-        environments: [("a".into(), schema::EnvironmentSettings::default())].into(),
+        environments: [("a".into(), topology::EnvironmentSettings::default())].into(),
         secrets: [("A".into(), schema::Requirement { path: "a".into(), required: true, generate: None })]
             .into(),
     })

@@ -1,0 +1,303 @@
+//! Environments: which backends keep their secrets, in which roles, and what has to hold of them together.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use secrets_backend::{Level, SecretPath};
+use secrets_manager::{Role, WhenDown};
+use serde::{Deserialize, Serialize};
+
+use super::schema::{DEFAULT, LOCAL, Settings, shown};
+use crate::failure::Failure;
+use crate::hints;
+
+/// One environment.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[non_exhaustive]
+pub struct EnvironmentSettings {
+    /// The backend that takes writes; `local` where none is named.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub primary: Option<String>,
+    /// Backends that have the same, in the order in which they are asked where the primary cannot answer.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub failover: Vec<String>,
+    /// Backends that get every write, and are asked only where none of the others can answer.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub backup: Vec<String>,
+    /// How far a write must have come; `primary` where nothing is said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ack: Option<Ack>,
+    /// What becomes of a write while the primary cannot take it; `journal` where nothing is said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub when_primary_down: Option<WhenPrimaryDown>,
+    /// Shares of the first reads, by backend; without any the primary gets them all.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub reads: BTreeMap<String, u32>,
+    /// Backends of their own for the secrets at and below a path.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub routes: BTreeMap<String, RouteSettings>,
+}
+
+/// Where the secrets at and below a path are.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[non_exhaustive]
+pub struct RouteSettings {
+    /// The backend that takes writes.
+    pub primary: String,
+    /// As in the environment.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub failover: Vec<String>,
+    /// As in the environment.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub backup: Vec<String>,
+}
+
+/// How far a write must have come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+#[non_exhaustive]
+pub enum Ack {
+    /// Into the journal of this machine.
+    Local,
+    /// To the primary.
+    Primary,
+    /// To every backend.
+    All,
+}
+
+/// What becomes of a write while the primary cannot take it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+#[non_exhaustive]
+pub enum WhenPrimaryDown {
+    /// It waits in the journal of this machine.
+    Journal,
+    /// It fails.
+    Deny,
+}
+
+impl From<Ack> for Level {
+    fn from(ack: Ack) -> Self {
+        match ack {
+            Ack::Local => Self::Local,
+            Ack::Primary => Self::Primary,
+            Ack::All => Self::All,
+        }
+    }
+}
+
+impl From<WhenPrimaryDown> for WhenDown {
+    fn from(when: WhenPrimaryDown) -> Self {
+        match when {
+            WhenPrimaryDown::Journal => Self::Journal,
+            WhenPrimaryDown::Deny => Self::Deny,
+        }
+    }
+}
+
+/// A backend among those that keep the same secrets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Member<'a> {
+    /// Its name in the configuration.
+    pub name: &'a str,
+    /// What it is for.
+    pub role: Role,
+    /// Its share of the first reads.
+    pub weight: u32,
+}
+
+/// Backends that keep the same secrets.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Topology<'a> {
+    /// The one that takes writes.
+    pub primary: Member<'a>,
+    /// The others, in the order in which they are asked.
+    pub standbys: Vec<Member<'a>>,
+}
+
+impl<'a> Topology<'a> {
+    fn new(primary: &'a str, failover: &'a [String], backup: &'a [String]) -> Self {
+        let of = |role: Role| move |name: &'a String| Member { name, role, weight: 0 };
+        let standbys = failover.iter().map(of(Role::Failover)).chain(backup.iter().map(of(Role::Backup)));
+        let primary = Member { name: primary, role: Role::Primary, weight: 0 };
+        Self { primary, standbys: standbys.collect() }
+    }
+
+    /// Its backends, the primary first.
+    pub fn members(&self) -> impl Iterator<Item = &Member<'a>> {
+        std::iter::once(&self.primary).chain(&self.standbys)
+    }
+}
+
+impl EnvironmentSettings {
+    /// What keeps the secrets that no route takes.
+    #[must_use]
+    pub fn topology(&self) -> Topology<'_> {
+        let primary = self.primary.as_deref().unwrap_or(LOCAL);
+        let mut topology = Topology::new(primary, &self.failover, &self.backup);
+        for member in std::iter::once(&mut topology.primary).chain(&mut topology.standbys) {
+            member.weight = self.reads.get(member.name).copied().unwrap_or_default();
+        }
+        topology
+    }
+
+    /// Each set of backends that keep the same secrets, with what to call it: the environment's own, then the routes'.
+    fn topologies<'a>(&'a self, name: &'a str) -> impl Iterator<Item = (String, Topology<'a>)> {
+        let own = (format!("environment `{name}`"), self.topology());
+        let route = move |(prefix, route): (&'a String, &'a RouteSettings)| {
+            (format!("the route `{}` of environment `{name}`", shown(prefix)), route.topology())
+        };
+        std::iter::once(own).chain(self.routes.iter().map(route))
+    }
+
+    /// Each backend that it names, also in a route, once.
+    #[must_use]
+    pub fn backends(&self) -> BTreeSet<&str> {
+        let routed = self.routes.values().map(RouteSettings::topology);
+        let all = std::iter::once(self.topology()).chain(routed);
+        all.flat_map(|one| one.members().map(|member| member.name).collect::<Vec<_>>()).collect()
+    }
+}
+
+impl RouteSettings {
+    /// What keeps the secrets of the route.
+    #[must_use]
+    pub fn topology(&self) -> Topology<'_> {
+        Topology::new(&self.primary, &self.failover, &self.backup)
+    }
+}
+
+impl Settings {
+    /// What is said of the environment in force; nothing where its backend is chosen past it.
+    #[must_use]
+    pub fn in_force(&self) -> Option<&EnvironmentSettings> {
+        self.environments.get(self.environment()).filter(|_| self.backend.is_none())
+    }
+
+    /// What keeps the secrets of the environment in force; a backend that is chosen past it stands alone.
+    #[must_use]
+    pub fn topology(&self) -> Topology<'_> {
+        let alone = || Topology::new(self.backend_name(), &[], &[]);
+        self.in_force().map_or_else(alone, EnvironmentSettings::topology)
+    }
+
+    /// Each backend of the environment in force, also of its routes, once.
+    fn names_in_force(&self) -> BTreeSet<&str> {
+        match self.in_force() {
+            Some(environment) => environment.backends(),
+            None => [self.backend_name()].into(),
+        }
+    }
+
+    /// Refuses environments whose backends are not there, or do not go together.
+    pub(super) fn check_environments(&self) -> Result<(), Failure> {
+        self.check_is_listed()?;
+        self.check_defined(&format!("environment `{}`", self.environment()), self.backend_name())?;
+        crate::backends::check_usable(self.names_in_force(), self)?;
+        for (name, environment) in &self.environments {
+            for (place, topology) in environment.topologies(name) {
+                for member in topology.members() {
+                    self.check_defined(&place, member.name)?;
+                }
+                check_once(&place, &topology)?;
+            }
+            self.check_plain(name, environment)?;
+            check_reads(name, environment)?;
+            for prefix in environment.routes.keys() {
+                SecretPath::parse(prefix).map_err(|invalid| {
+                    Failure::config(format!("`environments.{name}.routes.\"{}\"`: {invalid}", shown(prefix)))
+                })?;
+            }
+        }
+        Ok(())
+    }
+
+    /// A slip in a name must not write a secret of production into the local store.
+    fn check_is_listed(&self) -> Result<(), Failure> {
+        let name = self.environment();
+        if name == DEFAULT || self.environments.is_empty() || self.environments.contains_key(name) {
+            return Ok(());
+        }
+        let failure = Failure::config(format!("there is no environment `{name}` among those configured"));
+        Err(match hints::nearest(name, self.environments.keys().map(String::as_str).chain([DEFAULT])) {
+            Some(near) => failure.hint(format!("did you mean `{near}`?")),
+            None => failure.hint(format!(
+                "add [environments.{name}] to the configuration; without `primary` its backend is the local one"
+            )),
+        })
+    }
+
+    fn check_defined(&self, place: &str, backend: &str) -> Result<(), Failure> {
+        if backend == LOCAL || self.backends.contains_key(backend) {
+            return Ok(());
+        }
+        let backend = shown(backend);
+        let failure =
+            Failure::config(format!("{place} names the backend `{backend}`, which nothing defines"));
+        Err(match hints::nearest(&backend, self.backends.keys().map(String::as_str).chain([LOCAL])) {
+            Some(near) => failure.hint(format!("did you mean `{near}`?")),
+            None => failure.hint(format!("add [backends.{backend}] to the configuration")),
+        })
+    }
+
+    /// Refuses plain values on one of several backends.
+    fn check_plain(&self, name: &str, environment: &EnvironmentSettings) -> Result<(), Failure> {
+        let plain = environment.backends().into_iter().find(|backend| !self.seals(backend));
+        let is_alone = environment.topology().standbys.is_empty() && environment.routes.is_empty();
+        match plain {
+            Some(plain) if !is_alone => Err(Failure::config(format!(
+                "environment `{name}` has several backends or routes, and `{}` has `seal = false`",
+                shown(plain)
+            ))
+            .hint("an environment of plain values has one backend and no routes")),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Refuses one name in two roles.
+fn check_once(place: &str, topology: &Topology<'_>) -> Result<(), Failure> {
+    let mut seen = BTreeSet::new();
+    match topology.members().find(|member| !seen.insert(member.name)) {
+        Some(twice) => {
+            Err(Failure::config(format!("{place} names the backend `{}` twice", shown(twice.name))))
+        }
+        None => Ok(()),
+    }
+}
+
+/// Refuses shares of reads that nobody could serve.
+fn check_reads(name: &str, environment: &EnvironmentSettings) -> Result<(), Failure> {
+    let topology = environment.topology();
+    let fault = |problem: String| Failure::config(format!("`environments.{name}.reads`: {problem}"));
+    for (backend, weight) in &environment.reads {
+        let shown = shown(backend);
+        let readers = || topology.members().filter(|member| member.role != Role::Backup);
+        if !readers().any(|member| member.name == backend) {
+            let failure = fault(format!("`{shown}` is neither the primary nor in `failover`"));
+            return Err(match hints::nearest(&shown, readers().map(|member| member.name)) {
+                Some(near) => failure.hint(format!("did you mean `{near}`?")),
+                None => {
+                    failure.hint("reads are spread over the primary and `failover`; a backup is asked last")
+                }
+            });
+        }
+        if *weight > MAX_WEIGHT {
+            return Err(fault(format!("the weight of `{shown}` is more than {MAX_WEIGHT}")));
+        }
+    }
+    if !environment.reads.is_empty() && environment.reads.values().all(|weight| *weight == 0) {
+        return Err(fault("all weights are 0, so nobody would be asked first".to_owned())
+            .hint("give one of them a weight, or leave out `reads`: then the primary is asked first"));
+    }
+    Ok(())
+}
+
+/// More is a slip: shares in thousandths are fine enough.
+const MAX_WEIGHT: u32 = 1000;
+
+#[cfg(test)]
+mod tests;
