@@ -8,9 +8,11 @@ use std::path::PathBuf;
 
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
+mod replicas;
 mod safe;
 mod secret;
 mod usage;
+pub use replicas::{FailoverCommand, HealthArgs, PlanArgs, SyncCommand, SyncDirection};
 pub use safe::{
     AuditCommand, BackendCommand, ConfigCommand, InitArgs, JoinArgs, KdfChoice, KeyCommand, SlotKind,
     TrustArgs,
@@ -88,6 +90,13 @@ pub struct Global {
     /// A file that holds the passphrase [env: SECRETS_PASSPHRASE_FILE]
     #[arg(long, global = true, value_name = "FILE")]
     pub passphrase_file: Option<PathBuf>,
+    /// Of several backends, let no other than the primary answer
+    #[arg(long, global = true)]
+    pub require_primary: bool,
+    /// Of several backends, let another than the primary answer only where it was compared with that one and lacked
+    /// nothing this long ago at most, such as 15m
+    #[arg(long, global = true, value_name = "TIME")]
+    pub max_staleness: Option<String>,
     /// Say what would be written, write nothing
     #[arg(short = 'n', long, global = true)]
     pub dry_run: bool,
@@ -180,8 +189,14 @@ pub enum Command {
     /// Show the places that are configured, and what they need; contacts nothing
     #[command(subcommand)]
     Backend(BackendCommand),
-    /// Ask the backend in force whether it answers; exit 20 where it does not
-    Health(OutputArgs),
+    /// Ask each backend of the environment whether it answers; exit 20 where one does not
+    Health(HealthArgs),
+    /// Compare the backends of the environment, and bring them what they lack
+    #[command(subcommand)]
+    Sync(SyncCommand),
+    /// Try what happens without a backend, or make another the primary
+    #[command(subcommand)]
+    Failover(FailoverCommand),
     /// Trust this project's configuration file as it is now
     Trust(TrustArgs),
     /// Read and check the audit log

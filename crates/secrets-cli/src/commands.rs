@@ -6,7 +6,7 @@ use std::path::Path;
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 
-use crate::args::{Cli, Command};
+use crate::args::{Cli, Command, FailoverCommand};
 use crate::environment::Environment;
 use crate::failure::Failure;
 use crate::output;
@@ -18,14 +18,18 @@ mod bulk;
 mod config;
 mod context;
 mod export;
+mod failover;
+mod health;
 mod import;
 mod init;
 mod join;
 mod key;
 mod read;
+mod replicas;
 mod run;
 mod selection;
 mod status;
+mod sync;
 mod trust;
 mod write;
 
@@ -70,7 +74,13 @@ async fn dispatch(cli: Cli, environment: Environment) -> Result<u8, Failure> {
         Command::Config(args) => return config::run(args, &cli.global, &environment, &directory),
         _ => {}
     }
-    let context = Context::new(cli.global, environment, &directory)?;
+    let mut global = cli.global;
+    // What a drill does without is none of the choice of backends.
+    let drilled = match &command {
+        Command::Failover(FailoverCommand::Drill { .. }) => global.backend.take(),
+        _ => None,
+    };
+    let context = Context::new(global, environment, &directory)?;
     match command {
         Command::Init(args) => init::run(&context, &args).await,
         Command::Join(args) => join::run(&context, &args).await,
@@ -89,7 +99,9 @@ async fn dispatch(cli: Cli, environment: Environment) -> Result<u8, Failure> {
         Command::Import(args) => import::run(&context, &args).await,
         Command::Status(args) => status::run(&context, args),
         Command::Backend(args) => backend::run(&context, &args).await,
-        Command::Health(args) => backend::health(&context, args).await,
+        Command::Health(args) => health::run(&context, args).await,
+        Command::Sync(command) => sync::run(&context, &command).await,
+        Command::Failover(command) => failover::run(&context, &command, drilled.as_deref()).await,
         Command::Audit(args) => audit::run(&context, &args).await,
         Command::Key(args) => key::run(&context, &args).await,
         Command::Trust(_) | Command::Config(_) => Ok(exit::DONE),

@@ -7,6 +7,7 @@ mod sealing;
 mod topology;
 mod views;
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -107,6 +108,8 @@ pub struct Options {
     /// How long ago another backend may have been seen at most to have all that the primary has, for its answer to
     /// count; however long.
     pub max_staleness: Option<Duration>,
+    /// Backends, by their own names, that are kept from answering on purpose, to see what happens then; none.
+    pub blocked: BTreeSet<String>,
     /// Who else can use the backend; [`Place::Shared`]. Of plain values a backend keeps nothing of the safe.
     pub place: Place,
     /// The environment: sealed into every secret, so that staging and production cannot be swapped.
@@ -136,6 +139,7 @@ impl Options {
             when_down: WhenDown::default(),
             require_primary: false,
             max_staleness: None,
+            blocked: BTreeSet::new(),
             place: Place::Shared,
             environment: "default".to_owned(),
             sealing: Sealing::Sealed,

@@ -64,7 +64,10 @@ fn replicas(
         let name = replica.name().to_owned();
         let verify = verify_function(Arc::clone(tenant), Arc::clone(state), name.clone());
         let backend = ReplicaBackend::new(Arc::clone(patient), Arc::clone(replica));
-        Judged::new(name, Arc::new(backend), verify).in_role(member.role).with_weight(member.weight)
+        let is_blocked = topology.blocked.contains(&name);
+        let made = Judged::new(name, Arc::new(backend), verify);
+        let made = made.in_role(member.role).with_weight(member.weight);
+        if is_blocked { made.blocked() } else { made }
     };
     // A route is made with its primary.
     let split = |route: &Members| (made(&route.members[0]), route.members[1..].iter().map(made).collect());

@@ -1,5 +1,6 @@
 //! One replica, behind logical versions and a verify function.
 
+mod blocked;
 #[cfg(test)]
 mod tests;
 
@@ -14,6 +15,7 @@ use secrets_backend::{
 
 use crate::known::Known;
 use crate::translate::{first_alone, has_rivals, logical_secret, logical_versions, native_ids};
+use blocked::Blocked;
 
 /// Judges an answer before it is used: path and version asked for, and what the replica answered.
 ///
@@ -71,6 +73,7 @@ pub struct Replica {
     name: String,
     role: Role,
     weight: u32,
+    is_blocked: bool,
     backend: Arc<dyn SecretBackend>,
     verify: Arc<Verify>,
     known: Known,
@@ -81,7 +84,28 @@ impl Replica {
     #[must_use]
     pub fn new(name: impl Into<String>, backend: Arc<dyn SecretBackend>, verify: Arc<Verify>) -> Self {
         let name = name.into();
-        Self { name, role: Role::default(), weight: 0, backend, verify, known: Known::default() }
+        Self {
+            name,
+            role: Role::default(),
+            weight: 0,
+            is_blocked: false,
+            backend,
+            verify,
+            known: Known::default(),
+        }
+    }
+
+    /// The same, as if it could not be reached: what would happen is seen without waiting for it. What is learned of it
+    /// meanwhile is not remembered.
+    #[must_use]
+    pub fn blocked(mut self) -> Self {
+        self.backend = Arc::new(Blocked { name: self.name.clone(), can: self.backend.capabilities() });
+        self.is_blocked = true;
+        self
+    }
+
+    pub(crate) const fn is_blocked(&self) -> bool {
+        self.is_blocked
     }
 
     /// The same, asked when its role says so.

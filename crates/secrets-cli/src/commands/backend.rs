@@ -1,9 +1,7 @@
-//! `backend` and `health`: which places are configured, what they need, and whether they answer.
-
-use std::time::Instant;
+//! `backend`: which places are configured, and what they need.
 
 use secrets_backend::SecretPath;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use super::Context;
 use crate::args::{BackendCommand, OutputArgs, OutputFormat};
@@ -135,48 +133,6 @@ async fn about(context: &Context, one: &Configured, path: &SecretPath) -> Result
     service.about(path).await.map_err(|error| context.failure(error.into()))
 }
 
-/// Asks the backend of the environment in force whether it is reached and takes the credentials; exit 20 if not.
-pub(super) async fn health(context: &Context, args: OutputArgs) -> Result<u8, Failure> {
-    let settings = &context.configuration.settings;
-    let name = settings.backend_name();
-    let one = backends::named(name, &context.configuration, context.places().store())?;
-    let sealed = settings.seals(name);
-    let started = Instant::now();
-    let answer = one.backend.check().await;
-    let latency = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
-    let (state, problem) = match &answer {
-        Ok(()) => ("ok".to_owned(), None),
-        Err(error) => (error.kind().to_string(), Some(error.to_string())),
-    };
-    let mut replicas = Map::new();
-    let replica = json!({
-        "backend": name,
-        "sealed": sealed,
-        "state": state,
-        "latency_ms": latency,
-        "problem": problem,
-    });
-    replicas.insert("primary".to_owned(), replica);
-    let fields = json!({
-        "environment": settings.environment(),
-        "healthy": answer.is_ok(),
-        "replicas": replicas,
-    });
-    output::data(args.chosen(), fields, || {
-        let mut table = Table::new(&["ROLE", "BACKEND", "SEALED", "STATE", "LATENCY"]);
-        let cells = ["primary".to_owned(), name.to_owned(), yes(sealed), state.clone()];
-        table.row(cells.into_iter().chain([format!("{latency} ms")]));
-        table
-    })?;
-    match problem {
-        None => Ok(exit::DONE),
-        Some(problem) => {
-            output::note(&format!("secrets: {problem}"));
-            Err(Failure::silent(exit::CHECK_FAILED))
-        }
-    }
-}
-
-fn yes(is: bool) -> String {
+pub(super) fn yes(is: bool) -> String {
     if is { "yes" } else { "no" }.to_owned()
 }

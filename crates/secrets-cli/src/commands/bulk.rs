@@ -5,6 +5,7 @@ use secrets_manager::{ListScope, Safe, Sealing};
 
 use super::Context;
 use super::read::missing;
+use super::sync::finished;
 use crate::args::{DeleteArgs, PathsArgs};
 use crate::failure::Failure;
 use crate::{exit, names, output};
@@ -20,18 +21,17 @@ pub(super) async fn delete(context: &Context, args: &DeleteArgs) -> Result<u8, F
     if paths.len() > 1 {
         agree(context, &format!("Delete {} secrets? `secrets undelete` brings them back.", paths.len()))?;
     }
-    match paths.as_slice() {
-        [path] => {
-            if let Err(error) = safe.delete(path).await {
-                return Err(missing(context, &safe, path, error).await);
-            }
-        }
+    let deleted = match paths.as_slice() {
+        [path] => match safe.delete(path).await {
+            Ok(written) => vec![Ok(written)],
+            Err(error) => return Err(missing(context, &safe, path, error).await),
+        },
         paths => safe.delete_many(paths).await.map_err(|error| context.failure(error))?,
-    }
-    for path in &paths {
+    };
+    for (path, _) in paths.iter().zip(&deleted).filter(|(_, deleted)| deleted.is_ok()) {
         output::note(&format!("deleted {path}"));
     }
-    Ok(exit::DONE)
+    finished(context, &safe, deleted).await
 }
 
 /// Brings deleted secrets back.
@@ -41,6 +41,7 @@ pub(super) async fn undelete(context: &Context, args: &PathsArgs) -> Result<u8, 
     if context.global.dry_run {
         return dry_run(context, &safe, "undelete", &paths, ListScope::WithDeleted).await;
     }
+    let mut levels = Vec::with_capacity(paths.len());
     for path in &paths {
         let written = safe.undelete(path).await.map_err(|error| match safe.sealing() {
             Sealing::Plain => context.failure(error),
@@ -49,8 +50,9 @@ pub(super) async fn undelete(context: &Context, args: &PathsArgs) -> Result<u8, 
                 .hint("`secrets list --deleted` shows what can be brought back; a purged value cannot"),
         })?;
         output::note(&format!("brought {path} back{}", super::write::version(&written)));
+        levels.push(written.level);
     }
-    Ok(exit::DONE)
+    Ok(context.written(&safe, levels.into_iter()).await)
 }
 
 /// Removes for good.
@@ -64,13 +66,15 @@ pub(super) async fn purge(context: &Context, args: &DeleteArgs) -> Result<u8, Fa
     if paths.len() > 1 || context.terminal.can_ask() {
         agree(context, &format!("Remove {} and all versions for good?", counted(&paths)))?;
     }
+    let mut levels = Vec::with_capacity(paths.len());
     for path in &paths {
-        if let Err(error) = safe.purge(path).await {
-            return Err(missing(context, &safe, path, error).await);
+        match safe.purge(path).await {
+            Ok(written) => levels.push(written.level),
+            Err(error) => return Err(missing(context, &safe, path, error).await),
         }
         output::note(&format!("purged {path}"));
     }
-    Ok(exit::DONE)
+    Ok(context.written(&safe, levels.into_iter()).await)
 }
 
 async fn chosen(

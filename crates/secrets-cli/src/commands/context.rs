@@ -91,6 +91,17 @@ impl Context {
         Safe::open(&self.places(), self.options()?, unlock).await.map_err(|error| self.failure(error))
     }
 
+    /// Opens the safe in another way than the configuration says.
+    ///
+    /// # Errors
+    /// As [`Context::open`].
+    pub async fn open_as(&self, options: Options) -> Result<Safe, Failure> {
+        if !self.places().header().exists() {
+            return Err(self.no_safe());
+        }
+        Safe::open(&self.places(), options, self.unlock()?).await.map_err(|error| self.failure(error))
+    }
+
     /// Opens the safe, and makes one first where there is none.
     ///
     /// # Errors
@@ -146,13 +157,35 @@ impl Context {
             options.ack = environment.ack.map_or(options.ack, Level::from);
             options.when_down = environment.when_primary_down.map_or(options.when_down, WhenDown::from);
         }
-        options.environment = settings.environment().to_owned();
+        options.require_primary = self.global.require_primary;
+        options.max_staleness = self.global.max_staleness.as_deref().map(duration).transpose()?;
         options.sealing = self.sealing();
+        Ok(self.with_caller(options))
+    }
+
+    /// How the safe is opened over one backend alone, whatever the environment says.
+    ///
+    /// # Errors
+    /// As [`crate::backends::named`].
+    pub fn options_of(&self, name: &str) -> Result<Options, Failure> {
+        let settings = &self.configuration.settings;
+        let one = crate::backends::named(name, &self.configuration, self.places().store())?;
+        let mut options = Options::new(one.backend);
+        if one.kind == LOCAL {
+            options.place = Place::Own;
+        }
+        options.sealing = if settings.seals(name) { Sealing::Sealed } else { Sealing::Plain };
+        Ok(self.with_caller(options))
+    }
+
+    fn with_caller(&self, mut options: Options) -> Options {
+        let settings = &self.configuration.settings;
+        options.environment = settings.environment().to_owned();
         options.caller = self.caller();
         if let Some(seconds) = settings.lock_wait {
             options.lock_wait = Duration::from_secs(u32::from(seconds).into());
         }
-        Ok(options)
+        options
     }
 
     /// Whether the backend in force is given sealed values or plain ones.
@@ -183,6 +216,12 @@ impl Context {
         }
         failure.hint("`secrets set PATH` makes one and stores a first secret; `secrets init` lets you choose how it opens")
     }
+}
+
+/// A time such as `90s` or `15m`.
+fn duration(text: &str) -> Result<Duration, Failure> {
+    let parsed = text.parse::<jiff::SignedDuration>().ok().and_then(|span| Duration::try_from(span).ok());
+    parsed.ok_or_else(|| Failure::usage("--max-staleness takes a time such as 90s, 15m or 2h"))
 }
 
 /// The backends of a topology: the primary, and those that stand by.

@@ -45,6 +45,7 @@ pub(super) async fn run(context: &Context, args: &ExportArgs) -> Result<u8, Fail
             output::note(&format!("wrote {} secrets to {}, in clear", pairs.len(), path.display()));
         }
     }
+    context.after(&safe).await;
     Ok(exit::DONE)
 }
 

@@ -5,6 +5,7 @@ use std::path::Path;
 use secrets_backend::{NewSecret, PutMode, SecretPath};
 
 use super::Context;
+use super::sync::finished;
 use crate::args::{ImportArgs, ImportFormat};
 use crate::failure::Failure;
 use crate::{exit, formats, input, names, output};
@@ -47,9 +48,9 @@ pub(super) async fn run(context: &Context, args: &ImportArgs) -> Result<u8, Fail
     }
     let mode = if args.create { PutMode::Create } else { PutMode::Upsert };
     let safe = context.open_or_make().await?;
-    safe.put_many(&secrets, &mode).await.map_err(|error| context.failure(error))?;
-    output::note(&format!("imported {} secrets", secrets.len()));
-    Ok(exit::DONE)
+    let written = safe.put_many(&secrets, &mode).await.map_err(|error| context.failure(error))?;
+    output::note(&format!("imported {} secrets", written.iter().flatten().count()));
+    finished(context, &safe, written).await
 }
 
 /// The path of a name in a file. The file's names are shown only as far as they are names.

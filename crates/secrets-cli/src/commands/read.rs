@@ -23,6 +23,8 @@ pub(super) async fn get(context: &Context, args: &GetArgs) -> Result<u8, Failure
         Ok(secret) => secret,
         Err(error) => return Err(missing(context, &safe, &path, error).await),
     };
+    context.tell_served(std::iter::once((&path, &secret)));
+    let served = secret.served.clone();
     let value = match &args.field {
         Some(name) => field(&path, &secret.value, name)?,
         None => secret.value,
@@ -33,17 +35,27 @@ pub(super) async fn get(context: &Context, args: &GetArgs) -> Result<u8, Failure
         if context.terminal.stdout {
             output::bytes(b"\n")?;
         }
+        context.after(&safe).await;
         return Ok(exit::DONE);
     }
     let mut fields = json!({ "path": path.as_str(), "version": output::version(&secret.version) });
     if let Some(name) = &args.field {
         fields["field"] = name.as_str().into();
     }
+    if let Some(served) = served {
+        fields["served"] = json!({
+            "by": context.name_of(&served.by),
+            "degraded": served.degraded,
+            "age_s": served.age.map(|age| age.as_secs()),
+            "conflict": served.conflict,
+        });
+    }
     match value.expose_str() {
         Some(text) => fields["value"] = text.into(),
         None => fields["value_base64"] = STANDARD.encode(value.expose()).into(),
     }
     output::data(format, fields, Table::plain)?;
+    context.after(&safe).await;
     Ok(exit::DONE)
 }
 
@@ -88,6 +100,7 @@ pub(super) async fn list(context: &Context, args: &ListArgs) -> Result<u8, Failu
         }
         table
     })?;
+    context.after(&safe).await;
     Ok(exit::DONE)
 }
 
@@ -122,6 +135,7 @@ pub(super) async fn history(context: &Context, args: &HistoryArgs) -> Result<u8,
         }
         table
     })?;
+    context.after(&safe).await;
     Ok(exit::DONE)
 }
 
@@ -172,6 +186,7 @@ pub(super) async fn describe(context: &Context, args: &DescribeArgs) -> Result<u
         }
         table
     })?;
+    context.after(&safe).await;
     Ok(exit::DONE)
 }
 

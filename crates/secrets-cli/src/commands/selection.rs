@@ -54,6 +54,7 @@ pub(super) async fn read(
         if let (true, Some(prefix)) = (found.is_empty(), &prefix) {
             missing(selection.if_missing, &[format!("there is no secret at or below {prefix}")])?;
         }
+        context.tell_served(found.iter().map(|(path, secret)| (path, secret)));
         let named = found.iter().map(|(path, _)| (selection.name(path), path.clone())).collect();
         names::distinct(named)?;
         let chosen = |(path, secret): (SecretPath, secrets_backend::Secret)| Chosen {
@@ -93,6 +94,8 @@ async fn fetch(
     let all: Vec<Wanted> = wanted.into_iter().chain(extra).collect();
     let paths: Vec<SecretPath> = all.iter().map(|one| one.path.clone()).collect();
     let answers = safe.get_many_for(purpose, &paths).await.map_err(|error| context.failure(error))?;
+    let served = paths.iter().zip(&answers).filter_map(|(path, answer)| Some((path, answer.as_ref().ok()?)));
+    context.tell_served(served);
     let (mut chosen, mut extra, mut lost) = (Vec::new(), Vec::new(), Vec::new());
     for (index, (one, answer)) in all.into_iter().zip(answers).enumerate() {
         match answer {

@@ -37,7 +37,7 @@ pub(super) async fn set(context: &Context, args: &SetArgs) -> Result<u8, Failure
     let written = safe.set(&path, &value, &mode, |metadata| change.apply(metadata)).await;
     let written = written.map_err(|error| context.failure(error))?;
     output::note(&format!("set {path}{}", version(&written)));
-    Ok(exit::DONE)
+    Ok(context.wrote(&safe, &written).await)
 }
 
 /// Writes an old value again.
@@ -62,7 +62,7 @@ pub(super) async fn rollback(context: &Context, args: &RollbackArgs) -> Result<u
         }
     };
     output::note(&format!("{path}: the value of version {wanted} is current again{}", version(&written)));
-    Ok(exit::DONE)
+    Ok(context.wrote(&safe, &written).await)
 }
 
 /// Changes metadata.
@@ -82,10 +82,12 @@ pub(super) async fn tag(context: &Context, args: &TagArgs) -> Result<u8, Failure
         return Ok(exit::DONE);
     }
     match safe.update_metadata(&path, |metadata| change.apply(metadata)).await {
-        Ok(written) => output::note(&format!("changed the metadata of {path}{}", version(&written))),
-        Err(error) => return Err(missing(context, &safe, &path, error).await),
+        Ok(written) => {
+            output::note(&format!("changed the metadata of {path}{}", version(&written)));
+            Ok(context.wrote(&safe, &written).await)
+        }
+        Err(error) => Err(missing(context, &safe, &path, error).await),
     }
-    Ok(exit::DONE)
 }
 
 /// The version that a write made, for people.

@@ -75,6 +75,12 @@ impl Safe {
         self.group().is_ok_and(|group| group.has_several())
     }
 
+    /// The backend that takes writes, by its own name; none where values are plain.
+    #[must_use]
+    pub fn primary(&self) -> Option<String> {
+        self.group().ok().map(|group| group.primary().name().to_owned())
+    }
+
     /// Whether something waits here for a backend, as far as the last call saw.
     #[must_use]
     pub fn has_waiting(&self) -> bool {

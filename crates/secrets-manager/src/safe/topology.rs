@@ -1,5 +1,7 @@
 //! The backends of an environment: each once, and who has which secrets.
 
+use std::collections::BTreeSet;
+
 use secrets_backend::SecretPath;
 use secrets_multicloud::{FailoverConfig, Role};
 
@@ -14,6 +16,8 @@ pub(crate) struct Topology {
     /// Who has which secrets. The first is for all that no other names.
     pub(crate) routes: Vec<Members>,
     pub(crate) config: FailoverConfig,
+    /// Who is kept from answering, by name.
+    pub(crate) blocked: BTreeSet<String>,
 }
 
 /// The backends of the secrets at and below a path, the primary first.
@@ -40,7 +44,8 @@ impl Topology {
         config.when_down = options.when_down;
         config.require_primary = options.require_primary;
         config.max_staleness = options.max_staleness;
-        let mut topology = Self { sealing: options.sealing, places: Vec::new(), routes: Vec::new(), config };
+        let (sealing, blocked) = (options.sealing, options.blocked.clone());
+        let mut topology = Self { sealing, places: Vec::new(), routes: Vec::new(), config, blocked };
         let primary = Standby {
             place: options.place,
             weight: options.weight,

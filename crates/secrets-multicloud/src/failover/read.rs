@@ -116,6 +116,9 @@ impl FailoverBackend {
 
     /// Remembers what an answer says about a replica, and raises an alarm where it cannot be true.
     pub(super) async fn note(&self, at: usize, failure: Option<ErrorKind>) {
+        if self.replicas[at].is_blocked() {
+            return;
+        }
         let replica = self.replicas[at].name();
         if let Some(kind @ (ErrorKind::Tampered | ErrorKind::Stale)) = failure {
             tracing::warn!(replica, %kind, "a replica answered what cannot be true");

@@ -1,0 +1,159 @@
+//! `failover`: what happens without a backend, and making another the primary.
+
+use std::collections::BTreeMap;
+use std::ffi::OsStr;
+use std::time::Instant;
+
+use secrets_backend::{Secret, SecretPath};
+use secrets_manager::{ListScope, PromoteConfig, Purpose, Safe, WhenDown};
+use serde_json::json;
+
+use super::Context;
+use super::replicas::counted;
+use crate::args::{FailoverCommand, OutputArgs};
+use crate::failure::Failure;
+use crate::output::{self, Table};
+use crate::{exit, names};
+
+/// Runs one; `drilled` is the backend that `--backend` named.
+pub(super) async fn run(
+    context: &Context,
+    command: &FailoverCommand,
+    drilled: Option<&str>,
+) -> Result<u8, Failure> {
+    match command {
+        FailoverCommand::Drill { only, output } => {
+            let name = drilled.ok_or_else(|| {
+                Failure::usage("a drill needs --backend NAME: the one to do without")
+                    .hint("`secrets backend list` shows those that are configured")
+            })?;
+            drill(context, name, only.as_deref(), *output).await
+        }
+        FailoverCommand::Promote { name, accept_behind } => promote(context, name, *accept_behind).await,
+    }
+}
+
+/// What a backend of this name in the configuration calls itself.
+fn place_of(context: &Context, name: &str) -> Result<String, Failure> {
+    let names = context.backend_names()?;
+    let found = names.into_iter().find(|(_, configured)| configured == name);
+    found.map(|(place, _)| place).ok_or_else(|| {
+        let environment = context.configuration.settings.environment();
+        Failure::usage(format!("environment {environment} has no backend of this name"))
+            .hint("`secrets backend list` shows those that are configured, `secrets health` those in use")
+    })
+}
+
+async fn drill(context: &Context, name: &str, only: Option<&OsStr>, args: OutputArgs) -> Result<u8, Failure> {
+    let place = place_of(context, name)?;
+    let prefix = only.map(names::path).transpose()?;
+    let safe = context.open().await?;
+    let listed = safe.list(prefix.as_ref(), ListScope::Live).await.map_err(|error| context.failure(error))?;
+    let paths: Vec<SecretPath> = listed.into_iter().map(|one| one.path).collect();
+    drop(safe);
+    let mut options = context.options()?;
+    options.blocked.insert(place);
+    let when_down = options.when_down;
+    let safe = context.open_as(options).await?;
+    let began = Instant::now();
+    let answers = safe.get_many_for(Purpose::Read, &paths).await.map_err(|error| context.failure(error))?;
+    let elapsed = began.elapsed();
+    let mut lost = Vec::new();
+    let mut by: BTreeMap<String, usize> = BTreeMap::new();
+    for (path, answer) in paths.iter().zip(&answers) {
+        match answer {
+            Ok(secret) => *by.entry(server(context, secret)).or_default() += 1,
+            Err(error) => lost.push((path, error.kind())),
+        }
+    }
+    let millis = u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX);
+    let writes = writes(&safe, context, name, when_down);
+    let failed: Vec<_> =
+        lost.iter().map(|(path, kind)| json!({ "path": path.as_str(), "error": kind.to_string() })).collect();
+    let fields = json!({
+        "blocked": name,
+        "secrets": paths.len(),
+        "read": paths.len() - lost.len(),
+        "by": by,
+        "failed": failed,
+        "elapsed_ms": millis,
+        "writes": writes,
+    });
+    output::data(args.chosen(), fields, || {
+        let mut table = Table::plain();
+        table.row(["blocked".to_owned(), name.to_owned()]);
+        table.row([
+            "read".to_owned(),
+            format!("{} of {} in {millis} ms", paths.len() - lost.len(), paths.len()),
+        ]);
+        for (name, count) in &by {
+            table.row([format!("by {name}"), count.to_string()]);
+        }
+        for (path, kind) in &lost {
+            table.row(["not read".to_owned(), format!("{path}: {kind}")]);
+        }
+        table.row(["writes".to_owned(), writes.to_owned()]);
+        table
+    })?;
+    if lost.is_empty() { Ok(exit::DONE) } else { Err(Failure::silent(exit::CHECK_FAILED)) }
+}
+
+fn server(context: &Context, secret: &Secret) -> String {
+    secret.served.as_ref().map_or_else(|| "-".to_owned(), |served| context.name_of(&served.by))
+}
+
+/// What would become of a write meanwhile.
+fn writes(safe: &Safe, context: &Context, name: &str, when_down: WhenDown) -> &'static str {
+    let is_primary = safe.primary().is_some_and(|place| context.name_of(&place) == name);
+    match (is_primary, safe.has_several(), when_down) {
+        (true, true, WhenDown::Journal) => "would wait on this machine",
+        (true, _, _) => "would be refused",
+        (false, _, _) => "would succeed; the blocked backend would get them later",
+    }
+}
+
+async fn promote(context: &Context, name: &str, accept_behind: bool) -> Result<u8, Failure> {
+    let place = place_of(context, name)?;
+    if context.global.dry_run {
+        output::note(&format!(
+            "would make {name} the primary of environment {}",
+            context.configuration.settings.environment()
+        ));
+        return Ok(exit::DONE);
+    }
+    if !context.global.yes {
+        if !context.terminal.can_ask() {
+            return Err(Failure::usage("this needs --yes where nobody can be asked"));
+        }
+        let question = format!("Make {name} the primary for every installation?");
+        if !context.terminal.confirm(&question)? {
+            return Err(Failure::other("nothing was changed"));
+        }
+    }
+    let safe = context.open().await?;
+    let mut config = PromoteConfig::default();
+    config.accept_behind = accept_behind;
+    let promoted = safe.promote(&place, &config).await.map_err(|error| {
+        let failure = context.failure(error);
+        if accept_behind {
+            failure
+        } else {
+            failure.hint("`secrets sync plan` shows what differs; --accept-behind goes on all the same")
+        }
+    })?;
+    output::note(&format!("{name} is the primary now (term {})", promoted.term));
+    for place in &promoted.untold {
+        output::warn(&format!("{} was not reached: it is told when it is back", context.name_of(place)));
+    }
+    if !promoted.behind.is_empty() {
+        output::warn(&format!(
+            "{} to be resolved: `secrets sync plan`",
+            counted(promoted.behind.len(), "secret")
+        ));
+    }
+    output::note(&format!(
+        "write `primary = \"{name}\"` into the configuration when the old one will not be it again"
+    ));
+    context.after(&safe).await;
+    Ok(exit::DONE)
+}

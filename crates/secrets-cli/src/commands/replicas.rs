@@ -1,0 +1,120 @@
+//! What every command says and does where an environment has several backends.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use secrets_backend::{Level, Secret, SecretPath, Written};
+use secrets_manager::Safe;
+
+use super::Context;
+use crate::failure::Failure;
+use crate::{backends, exit, output};
+
+impl Context {
+    /// The backends of the environment in force: what each calls itself, and its name in the configuration.
+    ///
+    /// # Errors
+    /// As [`backends::named`].
+    pub fn backend_names(&self) -> Result<BTreeMap<String, String>, Failure> {
+        let settings = &self.configuration.settings;
+        let mut names: BTreeSet<&str> = settings.topology().members().map(|member| member.name).collect();
+        names.extend(settings.in_force().into_iter().flat_map(|environment| environment.backends()));
+        let mut found = BTreeMap::new();
+        for name in names {
+            let one = backends::named(name, &self.configuration, self.places().store())?;
+            found.insert(one.backend.to_string(), name.to_owned());
+        }
+        Ok(found)
+    }
+
+    /// The configuration's name of a backend that calls itself so.
+    #[must_use]
+    pub fn name_of(&self, place: &str) -> String {
+        self.backend_names()
+            .ok()
+            .and_then(|names| names.get(place).cloned())
+            .unwrap_or_else(|| place.to_owned())
+    }
+
+    /// After a command's output: brings what waits here to the backends that lack it, for a moment.
+    pub async fn after(&self, safe: &Safe) {
+        if safe.has_waiting() {
+            let _ = tokio::time::timeout(AFTER, safe.drain()).await;
+        }
+    }
+
+    /// After writes were told of: tries the other backends, says who is behind, and answers the exit code.
+    pub async fn written(&self, safe: &Safe, written: impl Iterator<Item = Level>) -> u8 {
+        let Some(reached) = written.min().filter(|_| safe.has_several()) else { return exit::DONE };
+        let asked = self.options().map_or(Level::Primary, |options| options.ack);
+        if reached == Level::Local {
+            output::warn(
+                "the primary cannot take it now: it waits on this machine, and goes there with a later command",
+            );
+            return if asked > Level::Local { exit::DEGRADED } else { exit::DONE };
+        }
+        let drained = tokio::time::timeout(AFTER_WRITES, safe.drain()).await;
+        let is_everywhere = match drained {
+            Ok(Ok(drained)) if drained.left == 0 => true,
+            Ok(Ok(drained)) => {
+                let behind: Vec<String> = drained.behind.iter().map(|place| self.name_of(place)).collect();
+                output::warn(&format!("{} behind: {}", counted(behind.len(), "replica"), behind.join(", ")));
+                for path in &drained.diverged {
+                    output::warn(&in_conflict(path));
+                }
+                false
+            }
+            _ => {
+                output::warn("some replicas are behind: a later command brings them forward");
+                false
+            }
+        };
+        if asked == Level::All && reached < Level::All && !is_everywhere {
+            return exit::DEGRADED;
+        }
+        exit::DONE
+    }
+
+    /// The same after one write.
+    pub async fn wrote(&self, safe: &Safe, written: &Written) -> u8 {
+        self.written(safe, std::iter::once(written.level)).await
+    }
+
+    /// Says where answers came from, where that was not the primary, and which secrets are in conflict.
+    pub fn tell_served<'a>(&self, answers: impl Iterator<Item = (&'a SecretPath, &'a Secret)>) {
+        let mut stepped_in: BTreeMap<String, (usize, Option<Duration>)> = BTreeMap::new();
+        for (path, secret) in answers {
+            let Some(served) = &secret.served else { continue };
+            if served.conflict {
+                output::warn(&in_conflict(path));
+            }
+            if served.degraded {
+                let (count, age) = stepped_in.entry(served.by.clone()).or_default();
+                *count += 1;
+                *age = (*age).max(served.age);
+            }
+        }
+        for (place, (count, age)) in stepped_in {
+            let since = age.map_or_else(String::new, |age| format!(", in step {} s ago", age.as_secs()));
+            let what = counted(count, "secret");
+            output::warn(&format!("the primary did not answer; {} gave {what}{since}", self.name_of(&place)));
+        }
+    }
+}
+
+/// What is said of a secret whose versions were written without each other.
+pub(super) fn in_conflict(path: &SecretPath) -> String {
+    format!(
+        "{path} is in conflict: versions were written without each other; `secrets sync resolve {path}` shows them"
+    )
+}
+
+/// `1 secret`, `2 secrets`.
+pub(super) fn counted(count: usize, what: &str) -> String {
+    if count == 1 { format!("1 {what}") } else { format!("{count} {what}s") }
+}
+
+/// How long a command goes on for what an earlier one left.
+const AFTER: Duration = Duration::from_secs(1);
+/// How long it goes on for what it wrote itself.
+const AFTER_WRITES: Duration = Duration::from_secs(5);
