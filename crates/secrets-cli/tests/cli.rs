@@ -43,6 +43,8 @@ mod logins;
 mod memory;
 #[path = "cli/mounts.rs"]
 mod mounts;
+#[path = "cli/outages.rs"]
+mod outages;
 #[path = "cli/plain.rs"]
 mod plain;
 #[path = "cli/plain_settings.rs"]

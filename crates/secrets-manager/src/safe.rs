@@ -13,12 +13,12 @@ use std::time::Duration;
 
 use secrets_audit::{Action, AuditLog};
 use secrets_backend::{
-    ErrorKind, Level, Metadata, NewSecret, Operation, PutMode, Secret, SecretBackend, SecretPath, VersionId,
+    ErrorKind, Metadata, NewSecret, Operation, PutMode, Secret, SecretBackend, SecretPath, VersionId,
     VersionMeta, Written,
 };
 use secrets_crypto::Suite;
 use secrets_crypto::header::Fingerprint;
-use secrets_multicloud::{Role, WhenDown};
+use secrets_multicloud::{FailoverConfig, Role};
 
 use crate::audited::AuditBackend;
 use crate::blocking::blocking;
@@ -99,15 +99,8 @@ pub struct Options {
     pub standbys: Vec<Standby>,
     /// Backends of their own for some paths, in place of those above.
     pub routes: Vec<Route>,
-    /// How far a write has to come; [`Level::Primary`]. One that came less far says so in its answer.
-    pub ack: Level,
-    /// What becomes of a write while the primary cannot take it; it waits in the journal of this machine.
-    pub when_down: WhenDown,
-    /// Whether nobody but the primary may answer a read; no.
-    pub require_primary: bool,
-    /// How long ago another backend may have been seen at most to have all that the primary has, for its answer to
-    /// count; however long.
-    pub max_staleness: Option<Duration>,
+    /// With several backends: how long is waited for whom, how far a write has to come, whose answer counts.
+    pub failover: FailoverConfig,
     /// Backends, by their own names, that are kept from answering on purpose, to see what happens then; none.
     pub blocked: BTreeSet<String>,
     /// Who else can use the backend; [`Place::Shared`]. Of plain values a backend keeps nothing of the safe.
@@ -135,10 +128,7 @@ impl Options {
             weight: 0,
             standbys: Vec::new(),
             routes: Vec::new(),
-            ack: Level::Primary,
-            when_down: WhenDown::default(),
-            require_primary: false,
-            max_staleness: None,
+            failover: FailoverConfig::default(),
             blocked: BTreeSet::new(),
             place: Place::Shared,
             environment: "default".to_owned(),

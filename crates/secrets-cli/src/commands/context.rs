@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use secrets_backend::{Level, SecretPath, VersionId};
-use secrets_manager::{Caller, Options, Place, Places, Route, Safe, Sealing, Standby, Unlock, WhenDown};
+use secrets_manager::{Caller, Options, Place, Places, Route, Safe, Sealing, Standby, Unlock};
 
 use crate::args::Global;
 use crate::backends::Made;
@@ -154,11 +154,13 @@ impl Context {
         }
         if let Some(environment) = settings.in_force() {
             options.routes = routes(&mut made, environment)?;
-            options.ack = environment.ack.map_or(options.ack, Level::from);
-            options.when_down = environment.when_primary_down.map_or(options.when_down, WhenDown::from);
+            options.failover.ack = environment.ack.map_or(options.failover.ack, Level::from);
+            if let Some(when_down) = environment.when_primary_down {
+                options.failover.when_down = when_down.into();
+            }
         }
-        options.require_primary = self.global.require_primary;
-        options.max_staleness = self.global.max_staleness.as_deref().map(duration).transpose()?;
+        options.failover.require_primary = self.global.require_primary;
+        options.failover.max_staleness = self.global.max_staleness.as_deref().map(duration).transpose()?;
         options.sealing = self.sealing();
         Ok(self.with_caller(options))
     }

@@ -53,7 +53,7 @@ async fn drill(context: &Context, name: &str, only: Option<&OsStr>, args: Output
     drop(safe);
     let mut options = context.options()?;
     options.blocked.insert(place);
-    let when_down = options.when_down;
+    let when_down = options.failover.when_down;
     let safe = context.open_as(options).await?;
     let began = Instant::now();
     let answers = safe.get_many_for(Purpose::Read, &paths).await.map_err(|error| context.failure(error))?;

@@ -46,7 +46,7 @@ impl Context {
     /// After writes were told of: tries the other backends, says who is behind, and answers the exit code.
     pub async fn written(&self, safe: &Safe, written: impl Iterator<Item = Level>) -> u8 {
         let Some(reached) = written.min().filter(|_| safe.has_several()) else { return exit::DONE };
-        let asked = self.options().map_or(Level::Primary, |options| options.ack);
+        let asked = self.options().map_or(Level::Primary, |options| options.failover.ack);
         if reached == Level::Local {
             output::warn(
                 "the primary cannot take it now: it waits on this machine, and goes there with a later command",
@@ -94,6 +94,12 @@ impl Context {
                 *age = (*age).max(served.age);
             }
         }
+        if let Some((count, _)) = stepped_in.remove(JOURNAL) {
+            let what = counted(count, "answer");
+            output::warn(&format!(
+                "{what} of this machine's own writes, which the primary does not have yet"
+            ));
+        }
         for (place, (count, age)) in stepped_in {
             let since = age.map_or_else(String::new, |age| format!(", in step {} s ago", age.as_secs()));
             let what = counted(count, "secret");
@@ -114,6 +120,8 @@ pub(super) fn counted(count: usize, what: &str) -> String {
     if count == 1 { format!("1 {what}") } else { format!("{count} {what}s") }
 }
 
+/// Who gave what waits here for the primary.
+const JOURNAL: &str = "journal";
 /// How long a command goes on for what an earlier one left.
 const AFTER: Duration = Duration::from_secs(1);
 /// How long it goes on for what it wrote itself.

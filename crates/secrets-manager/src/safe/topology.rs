@@ -39,13 +39,9 @@ impl Topology {
         if options.sealing == Sealing::Plain && !(options.standbys.is_empty() && options.routes.is_empty()) {
             return Err(Error::InvalidInput("an environment of plain values has one backend".to_owned()));
         }
-        let mut config = FailoverConfig::default();
-        config.ack = options.ack;
-        config.when_down = options.when_down;
-        config.require_primary = options.require_primary;
-        config.max_staleness = options.max_staleness;
         let (sealing, blocked) = (options.sealing, options.blocked.clone());
-        let mut topology = Self { sealing, places: Vec::new(), routes: Vec::new(), config, blocked };
+        let mut topology =
+            Self { sealing, places: Vec::new(), routes: Vec::new(), config: options.failover, blocked };
         let primary = Standby {
             place: options.place,
             weight: options.weight,

@@ -95,6 +95,7 @@ impl SecretBackend for Switch {
 fn options(first: &Arc<Switch>, second: &Arc<Switch>) -> Options {
     let mut options = Options::new(Arc::clone(first) as Arc<dyn SecretBackend>);
     options.standbys = vec![Standby::new(Arc::clone(second) as Arc<dyn SecretBackend>)];
+    options.failover.breaker.open_for = PAUSE;
     options
 }
 
@@ -116,8 +117,10 @@ async fn joined(home: &Home, at: &Arc<Switch>) -> Home {
 
 /// As long as a breaker leaves a backend alone.
 async fn pause() {
-    tokio::time::sleep(Duration::from_millis(5_100)).await;
+    tokio::time::sleep(PAUSE).await;
 }
+
+const PAUSE: Duration = Duration::from_millis(500);
 
 async fn plan(safe: &Safe) -> secrets_manager::Plan {
     safe.sync_plan(&Scope::default(), &|_, _| {}).await.unwrap()

@@ -1,0 +1,362 @@
+//! One safe over OpenBao, AWS Secrets Manager and this machine, while each in turn is killed, hangs and throttles.
+
+#![allow(
+    clippy::disallowed_methods,
+    reason = "a test with a runtime of its own, and a number of rounds from outside"
+)]
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use secrets_backend::{
+    Capabilities, Error, ErrorKind, NewSecret, Operation, Page, PageToken, PrefixBackend, PutMode, Result,
+    Secret, SecretBackend, SecretPath, VersionId, VersionMeta, Written, async_trait,
+};
+use secrets_backend_aws::{AwsBackend, AwsConfig, Credentials, Keys};
+use secrets_backend_hcvault::{Auth, Credential, HcVaultBackend, HcVaultConfig};
+use secrets_backend_local::{LocalBackend, LocalConfig};
+use secrets_manager::{
+    ApplyConfig, InitOptions, ListScope, Options, Place, Places, Role, Safe, Scope, Standby, Unlock, init,
+};
+use secrets_testkit::{Answer, Fault, FaultProxy, Responder, openbao, secrets_manager};
+
+use crate::support::skip;
+
+/// What is done to a replica.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Outage {
+    Killed,
+    Hangs,
+    Throttles,
+}
+
+const OUTAGES: [Outage; 3] = [Outage::Killed, Outage::Hangs, Outage::Throttles];
+
+/// A real server behind a relay that throttles and a proxy that breaks.
+struct Remote {
+    proxy: FaultProxy,
+    relay: Responder,
+    throttles: Arc<AtomicBool>,
+}
+
+impl Remote {
+    fn of(url: String, refusal: Answer) -> Self {
+        let (relay, throttles) = (Responder::start().unwrap(), Arc::new(AtomicBool::new(false)));
+        for method in ["GET", "POST", "PUT", "DELETE", "LIST", "PATCH"] {
+            let (url, refusal, throttles) = (url.clone(), refusal.clone(), Arc::clone(&throttles));
+            relay.on(method, "/", move |request| {
+                if throttles.load(Ordering::SeqCst) {
+                    refusal.clone()
+                } else {
+                    request.forward(&url).unwrap()
+                }
+            });
+        }
+        Self { proxy: FaultProxy::start(relay.addr()).unwrap(), relay, throttles }
+    }
+
+    fn url(&self) -> String {
+        format!("http://{}", self.proxy.addr())
+    }
+
+    fn suffers(&self, outage: Option<Outage>) {
+        self.throttles.store(outage == Some(Outage::Throttles), Ordering::SeqCst);
+        self.proxy.set(match outage {
+            Some(Outage::Killed) => Fault::Refuse,
+            Some(Outage::Hangs) => Fault::Hang,
+            _ => Fault::None,
+        });
+    }
+}
+
+/// The local store, which nothing but its own process can break: what its callers would see is made here.
+#[derive(Debug)]
+struct Local {
+    store: LocalBackend,
+    outage: std::sync::Mutex<Option<Outage>>,
+}
+
+impl Local {
+    async fn up(&self, operation: Operation) -> Result<&LocalBackend> {
+        let outage = *self.outage.lock().unwrap();
+        let refuse = |kind| Err(Error::new(kind, operation, self.store.to_string()));
+        match outage {
+            None => Ok(&self.store),
+            Some(Outage::Killed) => refuse(ErrorKind::Unavailable),
+            Some(Outage::Throttles) => refuse(ErrorKind::RateLimited),
+            Some(Outage::Hangs) => std::future::pending().await,
+        }
+    }
+}
+
+#[async_trait]
+impl SecretBackend for Local {
+    fn capabilities(&self) -> Capabilities {
+        self.store.capabilities()
+    }
+
+    async fn check(&self) -> Result<()> {
+        self.up(Operation::Check).await?.check().await
+    }
+
+    async fn get(&self, path: &SecretPath, at: Option<&VersionId>) -> Result<Secret> {
+        self.up(Operation::Get).await?.get(path, at).await
+    }
+
+    async fn get_many(&self, paths: &[SecretPath]) -> Vec<Result<Secret>> {
+        match self.up(Operation::Get).await {
+            Ok(store) => store.get_many(paths).await,
+            Err(error) => {
+                paths.iter().map(|_| Err(Error::new(error.kind(), Operation::Get, "local"))).collect()
+            }
+        }
+    }
+
+    async fn put(&self, path: &SecretPath, secret: &NewSecret, mode: &PutMode) -> Result<Written> {
+        self.up(Operation::Put).await?.put(path, secret, mode).await
+    }
+
+    async fn delete(&self, path: &SecretPath) -> Result<Written> {
+        self.up(Operation::Delete).await?.delete(path).await
+    }
+
+    async fn undelete(&self, path: &SecretPath) -> Result<Written> {
+        self.up(Operation::Undelete).await?.undelete(path).await
+    }
+
+    async fn purge(&self, path: &SecretPath) -> Result<Written> {
+        self.up(Operation::Purge).await?.purge(path).await
+    }
+
+    async fn versions(&self, path: &SecretPath) -> Result<Vec<VersionMeta>> {
+        self.up(Operation::Versions).await?.versions(path).await
+    }
+
+    async fn list(&self, prefix: Option<&SecretPath>, page: Option<&PageToken>) -> Result<Page> {
+        self.up(Operation::List).await?.list(prefix, page).await
+    }
+}
+
+impl std::fmt::Display for Local {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.store.fmt(f)
+    }
+}
+
+/// A safe over three backends, each of which can be broken.
+struct World {
+    _directory: tempfile::TempDir,
+    places: Places,
+    clouds: [Remote; 2],
+    local: Arc<Local>,
+    backends: [Arc<dyn SecretBackend>; 3],
+}
+
+impl World {
+    /// None, after a loud skip, where a server is missing.
+    async fn new() -> Option<Self> {
+        let (Some(bao), Some(aws)) = (openbao(), secrets_manager()) else {
+            skip("the servers of this test were not started");
+            return None;
+        };
+        let directory = tempfile::tempdir().unwrap();
+        let root = directory.path();
+        let prefix = format!("outages{}", root.file_name()?.to_str()?.replace('.', "x"));
+        let places = Places::new(root.join("config/key"), root.join("data"), root.join("state"));
+        init(&places, InitOptions::with_key_file(&places)).await.unwrap();
+        let throttled = Answer::text(429, "{\"errors\":[]}").with_header("Retry-After", "0");
+        let clouds = [
+            Remote::of(bao.address.clone(), throttled),
+            Remote::of(aws, Answer::text(400, "{\"__type\":\"ThrottlingException\",\"message\":\"slow\"}")),
+        ];
+        let token = Credential::value(bao.root_token.as_str());
+        let mut config = HcVaultConfig::new(clouds[0].url(), Auth::Token(token));
+        config.timeout = Duration::from_secs(2);
+        let vault = HcVaultBackend::new(config).unwrap();
+        let mut config = AwsConfig::new();
+        config.region = Some("us-east-1".to_owned());
+        config.endpoint_url = Some(clouds[1].url());
+        config.credentials = Credentials::Keys(Keys::new("testing", "testing"));
+        config.timeout = Duration::from_secs(2);
+        let aws = AwsBackend::new(config).unwrap();
+        let store = LocalBackend::new(LocalConfig::new(places.store())).unwrap();
+        let local = Arc::new(Local { store, outage: std::sync::Mutex::default() });
+        let backends: [Arc<dyn SecretBackend>; 3] = [
+            Arc::new(PrefixBackend::new(vault, format!("{prefix}/")).unwrap()),
+            Arc::new(PrefixBackend::new(aws, format!("{prefix}/")).unwrap()),
+            Arc::clone(&local) as _,
+        ];
+        Some(Self { _directory: directory, places, clouds, local, backends })
+    }
+
+    fn options(&self) -> Options {
+        let mut options = Options::new(Arc::clone(&self.backends[0]));
+        let mut local = Standby::new(Arc::clone(&self.backends[2]));
+        (local.place, local.role) = (Place::Own, Role::Failover);
+        options.standbys = vec![Standby::new(Arc::clone(&self.backends[1])), local];
+        options.deadline = Duration::from_secs(2);
+        options.failover.hedge_after = Duration::from_millis(100);
+        options.failover.hedge_batch_after = Duration::from_millis(300);
+        options.failover.deadline = Duration::from_secs(3);
+        options.failover.breaker.open_for = OPEN_FOR;
+        options
+    }
+
+    async fn open(&self) -> Safe {
+        let key = Unlock::KeyFile(self.places.key_file.clone());
+        Safe::open(&self.places, self.options(), key).await.unwrap()
+    }
+
+    /// The same safe over one of the backends alone.
+    async fn open_over(&self, at: usize) -> Safe {
+        let mut options = Options::new(Arc::clone(&self.backends[at]));
+        options.place = if at == 2 { Place::Own } else { Place::Shared };
+        let key = Unlock::KeyFile(self.places.key_file.clone());
+        Safe::open(&self.places, options, key).await.unwrap()
+    }
+
+    /// Breaks one, and mends the others.
+    fn breaks(&self, broken: Option<(usize, Outage)>) {
+        let of = |at: usize| broken.filter(|(victim, _)| *victim == at).map(|(_, outage)| outage);
+        self.clouds[0].suffers(of(0));
+        self.clouds[1].suffers(of(1));
+        *self.local.outage.lock().unwrap() = of(2);
+    }
+}
+
+const OPEN_FOR: Duration = Duration::from_millis(500);
+
+/// What one caller knows of a secret: each of these may be there. More than one, where a write failed without saying
+/// whether it took effect; none is a deletion, or a path that was never written.
+type Known = BTreeMap<SecretPath, Vec<Option<String>>>;
+
+/// Numbers that look like chance, and are the same each time.
+struct Dice(u64);
+
+impl Dice {
+    fn roll(&mut self, sides: u64) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut mixed = self.0;
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        (mixed ^ (mixed >> 31)) % sides
+    }
+}
+
+fn value(answer: std::result::Result<Secret, Error>) -> Result<Option<String>> {
+    match answer {
+        Ok(secret) => Ok(Some(secret.value.expose_str().unwrap().to_owned())),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// The failures that an outage may cause; a wrong answer is none of them.
+fn is_outage(kind: ErrorKind) -> bool {
+    use ErrorKind::{RateLimited, Stale, TimedOut, Unavailable};
+    matches!(kind, Unavailable | TimedOut | RateLimited | Stale)
+}
+
+fn backend_error(error: secrets_manager::Error) -> Error {
+    match error {
+        secrets_manager::Error::Backend(error) => error,
+        other => panic!("{other}"),
+    }
+}
+
+/// One operation, checked against what is known. Whether it was done.
+async fn operate(safe: &Safe, known: &mut Known, dice: &mut Dice, number: usize) -> bool {
+    let path: SecretPath = format!("of/{}", dice.roll(8)).parse().unwrap();
+    let there = known.entry(path.clone()).or_insert_with(|| vec![None]).clone();
+    let read = |answer: std::result::Result<Secret, Error>| match value(answer) {
+        Ok(found) => {
+            assert!(there.contains(&found), "operation {number}: {path} is {found:?}, known is {there:?}");
+            true
+        }
+        Err(error) => {
+            assert!(is_outage(error.kind()), "operation {number}: {error}");
+            false
+        }
+    };
+    let roll = dice.roll(10);
+    let (written, new) = match roll {
+        0..=3 => {
+            let new = format!("value {number}");
+            let written = safe.put(&path, &NewSecret::new(new.as_str()), &PutMode::Upsert).await;
+            (written, Some(new))
+        }
+        4 => (safe.delete(&path).await, None),
+        5 => {
+            let listed = safe.list(None, ListScope::Live).await;
+            return listed.map_err(backend_error).map_or_else(|error| !is_outage(error.kind()), |_| true);
+        }
+        6 => {
+            let mut answers = safe.get_many(std::slice::from_ref(&path)).await.unwrap();
+            return read(answers.remove(0));
+        }
+        _ => return read(safe.get(&path, None).await.map_err(backend_error)),
+    };
+    match written.map_err(backend_error) {
+        Ok(_) => drop(known.insert(path, vec![new])),
+        // There was nothing to delete.
+        Err(error) if error.kind() == ErrorKind::NotFound && roll == 4 => {
+            assert!(there.contains(&None), "operation {number}: {path} is lost");
+        }
+        Err(error) => {
+            assert!(is_outage(error.kind()), "operation {number}: {error}");
+            known.get_mut(&path).unwrap().push(new);
+            return false;
+        }
+    }
+    true
+}
+
+#[tokio::test]
+async fn nothing_is_lost_or_wrong_while_each_backend_in_turn_is_killed_hangs_and_throttles() {
+    let Some(world) = World::new().await else { return };
+    let rounds = std::env::var("SECRETS_TEST_ROUNDS").map_or(40, |rounds| rounds.parse().unwrap());
+    let (mut known, mut dice, mut done) = (Known::new(), Dice(7), 0);
+    let mut safe = world.open().await;
+    // Each backend is the place of this safe before the first outage.
+    operate(&safe, &mut known, &mut Dice(0), 0).await;
+    safe.drain().await.unwrap();
+    for number in 0..rounds {
+        // In ten parts: well, then each outage of each backend.
+        let part = number * 10 / rounds;
+        let broken = (part > 0).then(|| ((part - 1) / 3, OUTAGES[(part - 1) % 3]));
+        world.breaks(broken);
+        done += usize::from(operate(&safe, &mut known, &mut dice, number).await);
+        // As the command does after its output.
+        let _ = tokio::time::timeout(Duration::from_millis(300), safe.drain()).await;
+        if dice.roll(10) == 0 {
+            drop(safe);
+            safe = world.open().await;
+        }
+    }
+    world.breaks(None);
+    tokio::time::sleep(OPEN_FOR).await;
+    let drained = safe.drain().await.unwrap();
+    assert_eq!((drained.left, drained.diverged.len()), (0, 0), "{drained:?}");
+    let mut scope = Scope::default();
+    let before = safe.sync_plan(&scope, &|_, _| {}).await.unwrap();
+    safe.sync_apply(&before, &ApplyConfig::default(), &mut |_, _| {}).await.unwrap();
+    scope.verify = true;
+    let plan = safe.sync_plan(&scope, &|_, _| {}).await.unwrap();
+    assert!(plan.is_empty(), "{plan:?}");
+    for at in 0..3 {
+        let alone = world.open_over(at).await;
+        for (path, there) in &known {
+            let found = value(alone.get(path, None).await.map_err(backend_error)).unwrap();
+            assert!(
+                there.contains(&found),
+                "{path} at {}: {found:?}, known is {there:?}",
+                world.backends[at]
+            );
+        }
+    }
+    assert!(done * 10 >= rounds * 9, "{done} of {rounds} were done: the others step in");
+    assert!(world.clouds.iter().all(|cloud| !cloud.relay.requests().is_empty()));
+    println!("FIGURE: {rounds} operations through nine outages, {done} done, none lost, all replicas equal");
+}
