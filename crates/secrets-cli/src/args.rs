@@ -202,7 +202,7 @@ pub enum Command {
     /// Read and check the audit log
     #[command(subcommand)]
     Audit(AuditCommand),
-    /// Show and check the configuration
+    /// Show and check the configuration, or make one from other tools' files
     #[command(subcommand)]
     Config(ConfigCommand),
     /// Manage what unlocks the safe

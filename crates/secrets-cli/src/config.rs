@@ -17,6 +17,7 @@ use crate::trust::Trust;
 pub mod files;
 pub mod flat;
 pub mod keys;
+pub mod migrate;
 pub mod schema;
 mod source;
 pub mod substitute;

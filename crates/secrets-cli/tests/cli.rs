@@ -19,6 +19,10 @@ mod bad_input;
 mod cases;
 #[path = "cli/configuration.rs"]
 mod configuration;
+#[path = "cli/configuration_migrate.rs"]
+mod configuration_migrate;
+#[path = "cli/configuration_topologies.rs"]
+mod configuration_topologies;
 #[path = "cli/cores.rs"]
 mod cores;
 #[path = "cli/dotenv_packages.rs"]

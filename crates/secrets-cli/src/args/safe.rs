@@ -116,6 +116,15 @@ pub enum ConfigCommand {
     Show(OutputArgs),
     /// Check the configuration files; contacts nothing
     Check(OutputArgs),
+    /// Print `secrets.toml` for other tools' `cloud_config.yaml` and `.env`, and what became of each setting
+    Migrate {
+        /// The files; without any, those of the working directory
+        #[arg(value_name = "FILE")]
+        files: Vec<PathBuf>,
+        /// Write to a new file instead of stdout
+        #[arg(long, value_name = "FILE")]
+        write: Option<PathBuf>,
+    },
 }
 
 /// `key`.

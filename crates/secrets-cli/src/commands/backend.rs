@@ -28,22 +28,28 @@ fn list(context: &Context, args: OutputArgs) -> Result<u8, Failure> {
     let mut rows = Vec::new();
     let configured = settings.backends.keys().map(String::as_str);
     for name in std::iter::once(LOCAL).chain(configured.filter(|name| *name != LOCAL)) {
-        let one = backends::named(name, &context.configuration, context.places().store())?;
+        let (kind, place) = match backends::check_usable([name], settings) {
+            Ok(()) => {
+                let one = backends::named(name, &context.configuration, context.places().store())?;
+                (one.kind, one.backend.to_string())
+            }
+            Err(_) => (backends::AZURE.to_owned(), "not in this version yet".to_owned()),
+        };
         let environments: Vec<&str> = settings
             .environments
             .iter()
-            .filter(|(_, environment)| environment.primary.as_deref().unwrap_or(LOCAL) == name)
+            .filter(|(_, environment)| environment.backends().contains(name))
             .map(|(environment, _)| environment.as_str())
             .collect();
-        rows.push((name, one, environments));
+        rows.push((name, kind, place, environments));
     }
     let fields: Vec<_> = rows
         .iter()
-        .map(|(name, one, environments)| {
+        .map(|(name, kind, place, environments)| {
             json!({
                 "name": name,
-                "type": one.kind,
-                "place": one.backend.to_string(),
+                "type": kind,
+                "place": place,
                 "environments": environments,
                 "in_force": *name == settings.backend_name(),
                 "sealed": settings.seals(name),
@@ -52,10 +58,10 @@ fn list(context: &Context, args: OutputArgs) -> Result<u8, Failure> {
         .collect();
     output::data(args.chosen(), json!({ "backends": fields }), || {
         let mut table = Table::new(&["NAME", "TYPE", "SEALED", "PLACE", "ENVIRONMENTS"]);
-        for (name, one, environments) in &rows {
+        for (name, kind, place, environments) in &rows {
             let mark = if *name == settings.backend_name() { " *" } else { "" };
             let sealed = yes(settings.seals(name));
-            let cells = [format!("{name}{mark}"), one.kind.clone(), sealed, one.backend.to_string()];
+            let cells = [format!("{name}{mark}"), kind.clone(), sealed, place.clone()];
             table.row(cells.into_iter().chain([environments.join(", ")]));
         }
         table

@@ -1,27 +1,33 @@
-//! `config`: the settings in force, and whether the files are sound.
+//! `config`: the settings in force, whether the files are sound, and settings from other tools' files.
 
 use std::path::Path;
 
 use serde_json::json;
 
 use crate::args::{ConfigCommand, Global, OutputArgs};
+use crate::backends;
 use crate::config::{self, Configuration};
 use crate::environment::Environment;
 use crate::exit;
 use crate::failure::Failure;
 use crate::output::{self, Table};
 
-/// Shows or checks.
+mod migrate;
+
+/// Shows, checks or migrates.
 pub(super) fn run(
     command: &ConfigCommand,
     global: &Global,
     environment: &Environment,
     directory: &Path,
 ) -> Result<u8, Failure> {
-    let loaded = config::load(global, environment, directory);
+    let load = || config::load(global, environment, directory);
     match command {
-        ConfigCommand::Show(args) => show(&loaded?, *args),
-        ConfigCommand::Check(args) => check(loaded, *args),
+        ConfigCommand::Show(args) => show(&load()?, *args),
+        ConfigCommand::Check(args) => check(load().and_then(complete), *args),
+        ConfigCommand::Migrate { files, write } => {
+            migrate::run(files, write.as_deref(), global, environment, directory)
+        }
     }
 }
 
@@ -61,6 +67,13 @@ fn hide_secrets(settings: &mut serde_json::Value) {
             *value = "(hidden)".into();
         }
     }
+}
+
+/// Refuses what would work now, and no longer in another environment.
+fn complete(configuration: Configuration) -> Result<Configuration, Failure> {
+    let settings = &configuration.settings;
+    backends::check_usable(settings.backends.keys().map(String::as_str), settings)?;
+    Ok(configuration)
 }
 
 fn check(loaded: Result<Configuration, Failure>, args: OutputArgs) -> Result<u8, Failure> {
