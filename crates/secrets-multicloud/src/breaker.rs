@@ -29,6 +29,7 @@ pub struct BreakerConfig {
 
 /// Whether a call may go to a replica now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Permit {
     /// It is asked like any other.
     Closed,

@@ -93,7 +93,7 @@ fn line(context: &Context, role: String, health: &Health) -> Line {
     let breaker = match health.breaker {
         Permit::Closed => "closed",
         Permit::Probe => "probing",
-        Permit::Open => "open",
+        _ => "open",
     };
     let latency = u64::try_from(health.latency.as_millis()).unwrap_or(u64::MAX);
     let time = |at: Option<Timestamp>| at.map(output::time);

@@ -111,7 +111,7 @@ impl OutboxRow {
     /// None where a name is longer than a row has room for.
     fn encode(&self) -> Option<Vec<u8>> {
         let mut bytes = Vec::with_capacity(64 + self.envelope.len());
-        bytes.push(u8::from(self.purges) * PURGES | u8::from(self.acknowledged) * ACKNOWLEDGED);
+        bytes.push((u8::from(self.purges) * PURGES) | (u8::from(self.acknowledged) * ACKNOWLEDGED));
         put(&mut bytes, &self.environment)?;
         put(&mut bytes, self.path.as_str())?;
         bytes.push(u8::try_from(self.targets.len()).ok()?);

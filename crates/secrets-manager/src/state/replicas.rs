@@ -13,6 +13,9 @@ use secrets_multicloud::{Breaker, Memory};
 
 use super::{CONFLICTS, OUTBOX, REPLICAS, State, StateError, Table};
 
+/// A table as a reader has it.
+type Rows = redb::ReadOnlyTable<&'static [u8], &'static [u8]>;
+
 /// What was read, and is kept in memory.
 #[derive(Debug, Default)]
 pub(super) struct Remembered {
@@ -131,10 +134,7 @@ impl State {
     }
 }
 
-fn opened(
-    transaction: &ReadTransaction,
-    table: Table,
-) -> Result<Option<redb::ReadOnlyTable<&'static [u8], &'static [u8]>>, redb::Error> {
+fn opened(transaction: &ReadTransaction, table: Table) -> Result<Option<Rows>, redb::Error> {
     match transaction.open_table(table) {
         Ok(table) => Ok(Some(table)),
         Err(TableError::TableDoesNotExist(_)) => Ok(None),

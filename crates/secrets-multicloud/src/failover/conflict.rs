@@ -95,7 +95,7 @@ impl FailoverBackend {
         let Some(journal) = &self.journal else { return Ok(()) };
         let is_past = |row: &Row| {
             row.path == *path
-                && !row.secret.stamp.as_ref().is_some_and(|of_row| of_row.version > stamp.version)
+                && row.secret.stamp.as_ref().is_none_or(|of_row| of_row.version <= stamp.version)
         };
         let rows: Vec<u64> =
             journal.rows().await?.iter().filter(|row| is_past(row)).map(|row| row.id).collect();
