@@ -59,6 +59,8 @@ mod process_list;
 mod run;
 #[path = "../../secrets-manager/tests/manager/scan.rs"]
 mod scan;
+#[path = "cli/several.rs"]
+mod several;
 #[path = "cli/support.rs"]
 mod support;
 #[path = "cli/terminal.rs"]
