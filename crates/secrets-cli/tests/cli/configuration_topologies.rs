@@ -143,3 +143,25 @@ fn the_flat_file_keeps_its_environments_apart() {
     assert_eq!(pattern.get("production", "db/url"), "theirs");
     assert_eq!(pattern.get("staging", "db/url"), "trial");
 }
+
+#[test]
+fn what_a_route_takes_is_on_its_own_backends_alone() {
+    let Some(pattern) = Pattern::new("routes.toml") else { return };
+    let all = ["db/url", "payments/fee", "payments/cards/key", "payments/cards-old"];
+    for path in all {
+        pattern.set("production", path, &format!("value of {path}"));
+        assert_eq!(pattern.get("production", path), format!("value of {path}"));
+    }
+    for (backend, held) in [
+        ("cloud", &["db/url", "payments/fee", "payments/cards-old"][..]),
+        ("onprem", &["payments/fee", "payments/cards/key", "payments/cards-old"]),
+        ("local", &["payments/cards/key"]),
+    ] {
+        let found = all.iter().filter(|path| pattern.held_by("production", backend, path).is_some());
+        assert_eq!(found.copied().collect::<Vec<_>>(), held, "{backend}");
+    }
+    let listed: Value =
+        serde_json::from_str(pattern.call(&["-e", "production", "list", "--json"]).text()).unwrap();
+    let listed: Vec<_> = listed["secrets"].as_array().unwrap().iter().map(|one| &one["path"]).collect();
+    assert_eq!(listed, ["db/url", "payments/cards-old", "payments/cards/key", "payments/fee"]);
+}
