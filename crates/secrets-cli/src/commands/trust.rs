@@ -79,7 +79,10 @@ fn found(args: &TrustArgs, directory: &Path) -> Result<Vec<Layer>, Failure> {
     };
     let layers = files::project(&start)?;
     if layers.is_empty() {
-        return Err(Failure::config(format!("there is no secrets.toml at or above {}", start.display())));
+        return Err(Failure::config(format!(
+            "there is no secrets.toml or cloud_config.yaml at or above {}",
+            start.display()
+        )));
     }
     Ok(layers)
 }
