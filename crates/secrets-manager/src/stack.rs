@@ -1,5 +1,8 @@
 //! The order of the wrappers, in one function, so that nobody can get it wrong.
 
+#[cfg(test)]
+mod cost;
+
 use std::sync::Arc;
 use std::time::Duration;
 
