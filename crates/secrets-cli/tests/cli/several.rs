@@ -328,3 +328,46 @@ fn both(command: &impl Fn(usize, &[&str]) -> Command, if_version: &[&str]) -> [i
     let codes: Vec<i32> = children.iter_mut().map(|child| child.wait().unwrap().code().unwrap()).collect();
     [codes[0], codes[1]]
 }
+
+#[test]
+fn where_the_journal_cannot_be_kept_nothing_is_acknowledged_and_no_backend_gets_anything() {
+    let Some(three) = Three::new() else { return };
+    assert_eq!(three.set("app/key", "one").code, 0);
+    let script = r#"
+        data="$SECRETS_HOME/data"
+        cp -a "$data" "$SECRETS_HOME/aside"
+        mount -t tmpfs -o size=12m,mode=700 tmpfs "$data" || exit 77
+        cp -a "$SECRETS_HOME/aside/." "$data/"
+        dd if=/dev/zero of="$data/filler" bs=4k 2> /dev/null
+        last=0
+        for n in $(seq 1 99); do
+            head -c 60000 /dev/zero | tr '\0' x | "$0" set "full/n$n" - --raw 2> /dev/null || break
+            last=$n
+        done
+        head -c 60000 /dev/zero | tr '\0' x | "$0" set app/key - --raw 2> /dev/null; echo "full: $?"
+        rm "$data/filler"
+        mount -o remount,ro "$data" || exit 77
+        echo two | "$0" set app/key 2> /dev/null; echo "read-only: $?"
+        echo "get: $("$0" get app/key)"
+        mount -o remount,rw "$data"
+        rm -rf "$SECRETS_HOME/aside"
+        for n in $(seq 1 $last); do
+            [ "$("$0" get "full/n$n" | wc -c)" = 60000 ] || echo "lost full/n$n"
+        done
+        "$0" sync apply 2> /dev/null; echo "apply: $?"
+        "$0" sync plan --verify 2> /dev/null; echo "plan: $?"
+        echo "get: $("$0" get app/key --require-primary)"
+    "#;
+    let variables = [
+        ("TOKEN", three.server.root_token.as_str()),
+        ("AWS_EC2_METADATA_DISABLED", "true"),
+        ("AWS_ACCESS_KEY_ID", "testing"),
+        ("AWS_SECRET_ACCESS_KEY", "testing"),
+    ];
+    let variables = variables.map(|(name, value)| (name, std::path::Path::new(value)));
+    let Some(done) = three.scratch.with_mounts(script, &variables) else {
+        return skip("a small file system cannot be mounted here");
+    };
+    let expected = ["full: 16", "read-only: 16", "get: one", "apply: 0", "plan: 0", "get: one"];
+    assert_eq!(done.text().lines().collect::<Vec<_>>(), expected, "{}", done.stderr);
+}
