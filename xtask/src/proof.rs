@@ -164,6 +164,16 @@ const PROOFS: &[Proof] = &[
         ]),
     },
     Proof {
+        name: "outages",
+        about: "1,000 operations over OpenBao, moto and this machine, each killed, hanging, throttling in turn: nothing lost or wrong, all equal afterwards",
+        work: Work::Tests(&[Scaled { package: "secrets-cli", filter: "outages::", rounds: 1_000 }]),
+    },
+    Proof {
+        name: "failover-cost",
+        about: "several backends beside one, a local read beside the least it does, catching up beside a bare loop, comparing 10,000",
+        work: Work::Tests(&[Scaled { package: "secrets-manager", filter: "stack::cost::", rounds: 1_000 }]),
+    },
+    Proof {
         name: "cold-get",
         about: "`secrets get` from AWS behind 50 ms as a whole process: at most 1.3 times a bare SDK program",
         work: Work::Examples(cold_get::PACKAGES, cold_get::run),

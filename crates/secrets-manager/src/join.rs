@@ -80,6 +80,18 @@ impl FoundSafe {
         self.header.safe_id()
     }
 
+    /// The backend that has it, by its own name.
+    #[must_use]
+    pub fn place(&self) -> &str {
+        &self.place
+    }
+
+    /// How often its header was changed: of two headers of one safe the higher is the newer.
+    #[must_use]
+    pub const fn sequence(&self) -> u64 {
+        self.header.sequence()
+    }
+
     /// What opens it. Passphrases are not kept at backends.
     #[must_use]
     pub fn slots(&self) -> Vec<SlotInfo> {

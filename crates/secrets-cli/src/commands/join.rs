@@ -1,6 +1,6 @@
 //! `join`: this machine becomes another installation of the safe that the backend holds.
 
-use secrets_manager::{Error, JoinOptions, Unlock};
+use secrets_manager::{Error, FoundSafe, JoinOptions, Place, Unlock};
 
 use super::Context;
 use crate::args::JoinArgs;
@@ -23,13 +23,7 @@ pub(super) async fn run(context: &Context, args: &JoinArgs) -> Result<u8, Failur
         return Err(Failure::usage(format!("{kind} holds nothing that another installation could join"))
             .hint("name the one that does with --backend or --environment"));
     }
-    let options = context.options()?;
-    let place = options.backend.to_string();
-    let found = secrets_manager::find(options.backend, options.deadline).await;
-    let found = found.map_err(|error| context.failure(error))?;
-    let Some(found) = found else {
-        return Err(context.failure(Error::NoSafeThere(place)));
-    };
+    let (found, place) = find(context).await?;
     let unlock = context.unlock_found(&found.slots())?;
     // Nobody wants to type 24 words for each command.
     let is_own = args.own_key_file || matches!(unlock, Unlock::RecoveryPhrase(_));
@@ -59,6 +53,40 @@ pub(super) async fn run(context: &Context, args: &JoinArgs) -> Result<u8, Failur
         output::warn("the backend does not list this installation yet; the first write there does that");
     }
     Ok(exit::DONE)
+}
+
+/// The safe at the backends of the environment, in the newest form that one of those has that answer.
+///
+/// What the others have of it is merged with the first use of each.
+async fn find(context: &Context) -> Result<(FoundSafe, String), Failure> {
+    let options = context.options()?;
+    let primary = options.backend.to_string();
+    let others = options.standbys.into_iter().filter(|standby| standby.place == Place::Shared);
+    let backends = std::iter::once(options.backend).chain(others.map(|standby| standby.backend));
+    let (mut newest, mut failure): (Option<(FoundSafe, String)>, _) = (None, None);
+    for backend in backends {
+        let place = backend.to_string();
+        match secrets_manager::find(backend, options.deadline).await {
+            Ok(Some(found)) => match &newest {
+                Some((known, _)) if known.id() != found.id() => {
+                    let other = format!("{place} holds another safe than {}", known.place());
+                    return Err(Failure::config(other).hint("name the one to join with --backend"));
+                }
+                Some((known, _)) if known.sequence() >= found.sequence() => {}
+                _ => newest = Some((found, place)),
+            },
+            Ok(None) => {}
+            Err(error) => {
+                output::warn(&format!("{}: {error}", context.name_of(&place)));
+                failure.get_or_insert(error);
+            }
+        }
+    }
+    match (newest, failure) {
+        (Some(newest), _) => Ok(newest),
+        (None, Some(error)) => Err(context.failure(error)),
+        (None, None) => Err(context.failure(Error::NoSafeThere(primary))),
+    }
 }
 
 /// Whoever holds the backend could offer a safe of their own: its fingerprint tells.

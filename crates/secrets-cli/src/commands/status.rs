@@ -1,5 +1,6 @@
 //! `status`: what is set up here. Contacts nothing, opens nothing.
 
+use secrets_manager::Role;
 use serde_json::json;
 
 use super::Context;
@@ -31,6 +32,14 @@ pub(super) fn run(context: &Context, args: OutputArgs) -> Result<u8, Failure> {
         .iter()
         .map(|file| json!({ "file": file.path.display().to_string(), "trusted": file.trusted }))
         .collect();
+    let topology = settings.topology();
+    let standbys: Vec<(&str, &str)> = topology
+        .standbys
+        .iter()
+        .map(|one| (if one.role == Role::Backup { "backup" } else { "failover" }, one.name))
+        .collect();
+    let in_roles: Vec<_> =
+        standbys.iter().map(|(role, name)| json!({ "role": role, "backend": name })).collect();
     let fields = json!({
         "safe": found.as_ref().map(|status| status.safe.to_string()),
         "environment": settings.environment(),
@@ -38,6 +47,7 @@ pub(super) fn run(context: &Context, args: OutputArgs) -> Result<u8, Failure> {
         "backend_type": kind,
         "engine": engine,
         "sealed": sealed,
+        "standbys": in_roles,
         "data": places.data.display().to_string(),
         "audit_log": places.audit_log().display().to_string(),
         "key_file": places.key_file.display().to_string(),
@@ -62,6 +72,9 @@ pub(super) fn run(context: &Context, args: OutputArgs) -> Result<u8, Failure> {
         row("environment", settings.environment().to_owned());
         let sealing = if sealed { "sealed" } else { PLAIN };
         row("backend", format!("{} ({}), {sealing}", settings.backend_name(), engine.unwrap_or(kind)));
+        for (role, name) in &standbys {
+            row(role, (*name).to_owned());
+        }
         row("data", places.data.display().to_string());
         row("audit log", places.audit_log().display().to_string());
         let absent = if places.key_file.exists() { "" } else { "  (not there)" };

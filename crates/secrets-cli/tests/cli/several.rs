@@ -43,7 +43,11 @@ impl Three {
         let own = other.scratch.key();
         std::fs::create_dir_all(own.parent().unwrap()).unwrap();
         std::fs::copy(self.scratch.key(), &own).unwrap();
+        // A backend that stands by is enough to join.
+        let stands_by = environment.contains("failover");
+        other.proxy.set(if stands_by { Fault::Refuse } else { Fault::None });
         other.done(&["join", "--fingerprint", fingerprint.trim()]);
+        other.proxy.set(Fault::None);
         Some(other)
     }
 
@@ -164,6 +168,8 @@ fn an_answer_counts_where_its_backend_was_in_step_lately_enough() {
 fn a_conflict_is_said_with_every_read_until_it_is_resolved() {
     let Some(three) = Three::new() else { return };
     assert_eq!(three.set("app/key", "first").code, 0);
+    let status = three.done(&["status"]);
+    assert!(status.contains("failover") && status.contains("backup"), "{status}");
     let Some(other) = three.beside("primary = \"bao\"\nfailover = [\"east\"]\n") else { return };
     assert_eq!(other.done(&["get", "app/key"]), "first");
     three.proxy.set(Fault::Refuse);
