@@ -8,19 +8,14 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use futures_util::{StreamExt, stream};
-use secrets_audit::{Action, Durability, NewEntry, OpId, Outcome};
-use secrets_backend::{NewSecret, PutMode, SecretBackend, SecretPath, Timestamp};
-use secrets_backend_local::{LocalBackend, LocalConfig};
-use tokio::sync::Mutex;
-
 use self::staged::Staged;
 use crate::{
     ApplyConfig, InitOptions, Options, Place, Places, Safe, Scope, Standby, Unlock, init, test_rounds,
 };
-
-/// One test measures at a time.
-static ALONE: Mutex<()> = Mutex::const_new(());
+use futures_util::{StreamExt, stream};
+use secrets_audit::{Action, Durability, NewEntry, OpId, Outcome};
+use secrets_backend::{NewSecret, PutMode, SecretBackend, SecretPath, Timestamp};
+use secrets_backend_local::{LocalBackend, LocalConfig};
 
 /// A whole proof has this many rounds at least; with fewer, a busy machine decides.
 const ENOUGH: u64 = 1_000;
@@ -74,9 +69,15 @@ fn check(ratio: f64, most: f64, rounds: u64) {
     assert!(rounds < ENOUGH || ratio <= most, "{ratio:.2}, at most {most}");
 }
 
+/// One after the other: side by side they would measure each other.
 #[tokio::test]
+async fn the_stack_and_its_replicas_cost_little_beside_the_least_that_has_to_be_done() {
+    a_healthy_local_read_costs_little_beside_a_sealed_read_and_one_audit_append().await;
+    a_read_past_an_open_breaker_costs_little_beside_a_read_of_the_second_backend_alone().await;
+    catching_up_a_thousand_costs_little_beside_a_bare_loop().await;
+}
+
 async fn a_healthy_local_read_costs_little_beside_a_sealed_read_and_one_audit_append() {
-    let _alone = ALONE.lock().await;
     let rounds = test_rounds(20);
     let home = Home::new().await;
     let store = Arc::new(LocalBackend::new(LocalConfig::new(home.places.store())).unwrap());
@@ -114,9 +115,7 @@ async fn a_healthy_local_read_costs_little_beside_a_sealed_read_and_one_audit_ap
     check(ratio, 1.15, rounds);
 }
 
-#[tokio::test]
 async fn a_read_past_an_open_breaker_costs_little_beside_a_read_of_the_second_backend_alone() {
-    let _alone = ALONE.lock().await;
     let rounds = test_rounds(20);
     let home = Home::new().await;
     let store = Arc::new(LocalBackend::new(LocalConfig::new(home.places.store())).unwrap());
@@ -152,7 +151,6 @@ async fn a_read_past_an_open_breaker_costs_little_beside_a_read_of_the_second_ba
 
 #[tokio::test]
 async fn comparing_ten_thousand_equal_secrets_reads_none() {
-    let _alone = ALONE.lock().await;
     let count = if test_rounds(20) >= ENOUGH { 10_000 } else { 1_000 };
     let home = Home::new().await;
     let staged = ["one", "two"].map(|name| Staged::new(name, Duration::ZERO));
@@ -171,9 +169,7 @@ async fn comparing_ten_thousand_equal_secrets_reads_none() {
     println!("FIGURE: comparing {count} equal secrets: reads, writes and pages {made:?} of two backends");
 }
 
-#[tokio::test]
 async fn catching_up_a_thousand_costs_little_beside_a_bare_loop() {
-    let _alone = ALONE.lock().await;
     let whole = test_rounds(20) >= ENOUGH;
     let (count, rounds) = if whole { (1_000, 5) } else { (50, 1) };
     let home = Home::new().await;
