@@ -191,7 +191,7 @@ const PROOFS: &[Proof] = &[
     },
     Proof {
         name: "hostile",
-        about: "10,000 lies of a backend in equal shares of each kind: none believed, each alarmed, the right answer given",
+        about: "10,000 lies of a backend in equal shares of each kind: none believed, each told, the right answer given",
         work: Work::Tests(&[Scaled { package: "secrets-testkit", filter: "evil::", rounds: 10_000 }]),
     },
 ];
