@@ -55,7 +55,7 @@ pub trait SecretBackendExt: SecretBackend {
     ///
     /// # Errors
     /// Those of `list`, and `Tampered` where the listing loops (a page token repeats) or does not end within
-    /// [`MAX_LISTED`] secrets and [`MAX_PAGES`] pages.
+    /// [`MAX_LISTED`] secrets and [`MAX_PAGES`] pages, or has [`MAX_EMPTY_PAGES`] without a secret in a row.
     async fn list_all(&self, prefix: Option<&SecretPath>) -> Result<Vec<Listed>> {
         let endless = |detail: &'static str| {
             let error =
@@ -66,11 +66,13 @@ pub trait SecretBackendExt: SecretBackend {
             }
         };
         let (mut listed, mut paths, mut tokens) = (Vec::new(), HashSet::new(), HashSet::new());
+        let mut empty = 0;
         let mut page = self.list(prefix, None).await?;
         loop {
+            empty = if page.items.is_empty() { empty + 1 } else { 0 };
             listed.extend(page.items.into_iter().filter(|item| paths.insert(item.path.clone())));
             let Some(token) = page.next else { return Ok(listed) };
-            if listed.len() > MAX_LISTED || tokens.len() >= MAX_PAGES {
+            if listed.len() > MAX_LISTED || tokens.len() >= MAX_PAGES || empty >= MAX_EMPTY_PAGES {
                 return Err(endless("the listing does not end"));
             }
             if !tokens.insert(token.clone()) {
@@ -103,6 +105,9 @@ impl<B: SecretBackend + ?Sized> SecretBackendExt for B {}
 
 /// The most secrets that [`SecretBackendExt::list_all`] takes before it calls a listing endless.
 pub const MAX_LISTED: usize = 2_000_000;
+
+/// The most pages in a row without a secret that [`SecretBackendExt::list_all`] takes before it calls a listing endless.
+pub const MAX_EMPTY_PAGES: usize = 1_000;
 
 /// The most pages that [`SecretBackendExt::list_all`] takes before it calls a listing endless.
 pub const MAX_PAGES: usize = 100_000;

@@ -23,7 +23,7 @@ pub use backend::{Capabilities, PutMode, SecretBackend};
 pub use bytes::SecretBytes;
 pub use each::get_each;
 pub use error::{Error, ErrorKind, Operation, Result};
-pub use ext::{MAX_LISTED, MAX_PAGES, SecretBackendExt};
+pub use ext::{MAX_EMPTY_PAGES, MAX_LISTED, MAX_PAGES, SecretBackendExt};
 pub use memory::{MemoryBackend, MemoryConfig};
 pub use metadata::{Metadata, RotationPolicy};
 pub use path::{InvalidPath, SecretPath};

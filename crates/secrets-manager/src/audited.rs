@@ -5,14 +5,16 @@ mod layer;
 mod plain;
 mod recovery;
 
+use std::collections::HashSet;
 use std::fmt;
 use std::future::Future;
 use std::sync::Arc;
 
 use secrets_audit::Action;
 use secrets_backend::{
-    Capabilities, Error, ErrorKind, NewSecret, Operation, Page, PageToken, PutMode, Result, Secret,
-    SecretBackend, SecretPath, Stamp, VersionId, VersionMeta, Written, async_trait,
+    Capabilities, Error, ErrorKind, MAX_EMPTY_PAGES, MAX_LISTED, MAX_PAGES, NewSecret, Operation, Page,
+    PageToken, PutMode, Result, Secret, SecretBackend, SecretPath, Stamp, VersionId, VersionMeta, Written,
+    async_trait,
 };
 
 use crate::blocking::blocking;
@@ -135,24 +137,26 @@ impl AuditBackend {
     }
 
     async fn collect(&self, prefix: Option<&SecretPath>, with_deleted: bool) -> Result<Page> {
-        let mut all = Page::default();
-        let mut token = None;
+        let endless =
+            |why: &'static str| Err(self.error(ErrorKind::Tampered, Operation::List).with_detail(why));
+        let (mut all, mut seen) = (Page::default(), HashSet::new());
+        let (mut token, mut empty) = (None, 0);
         loop {
             let page = if with_deleted {
                 self.inner.list_with_deleted(prefix, token.as_ref()).await?
             } else {
                 self.below().list(prefix, token.as_ref()).await?
             };
+            empty = if page.items.is_empty() { empty + 1 } else { 0 };
             all.items.extend(page.items);
-            match page.next {
-                None => return Ok(all),
-                next if next == token => {
-                    return Err(self
-                        .error(ErrorKind::Unexpected, Operation::List)
-                        .with_detail("a page repeats"));
-                }
-                next => token = next,
+            let Some(next) = page.next else { return Ok(all) };
+            if all.items.len() > MAX_LISTED || seen.len() >= MAX_PAGES || empty >= MAX_EMPTY_PAGES {
+                return endless("the listing does not end");
             }
+            if !seen.insert(next.clone()) {
+                return endless("the listing repeats a page");
+            }
+            token = Some(next);
         }
     }
 

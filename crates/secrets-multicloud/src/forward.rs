@@ -43,11 +43,7 @@ pub(crate) async fn forward(
                 }
             }
             (Relation::BehindUnproven, Some((_, theirs))) => {
-                return Ok(match descends(Some(replica), path, &theirs, stamp).await {
-                    Some(true) => Forwarded::Has,
-                    Some(false) => Forwarded::Diverged,
-                    None => Forwarded::Unproven,
-                });
+                return follows(replica, source, path, &theirs, stamp).await;
             }
             (Relation::AheadUnproven | Relation::BehindUnproven, None) => return Ok(Forwarded::Unproven),
             (Relation::Diverged, _) => return Ok(Forwarded::Diverged),
@@ -61,6 +57,33 @@ pub(crate) async fn forward(
     Err(Error::new(ErrorKind::Unavailable, Operation::Put, replica.name().to_owned())
         .with_path(path)
         .with_detail("others write it all the time"))
+}
+
+/// Whether what a replica has follows an older version, or was written without it.
+pub(crate) async fn follows(
+    replica: &Replica,
+    source: Option<&Replica>,
+    path: &SecretPath,
+    newer: &Stamp,
+    older: &Stamp,
+) -> Result<Forwarded> {
+    // One that keeps no versions cannot show where its own comes from; maybe the other can.
+    let shown = match descends(Some(replica), path, newer, older).await {
+        None => descends(source, path, newer, older).await,
+        shown => shown,
+    };
+    let has = match (shown, source) {
+        (Some(true), _) => true,
+        (Some(false), _) => return Ok(Forwarded::Diverged),
+        // A purge leaves no history. But the other one has the version or what follows it, and this one has the same.
+        (None, Some(source)) => {
+            let theirs = source.held(path).await?;
+            theirs.is_some_and(|(_, theirs)| theirs.agrees_with(newer))
+        }
+        // The primary's history does not reach back: a person has to say which of the two it is.
+        (None, None) => return Ok(Forwarded::Diverged),
+    };
+    Ok(if has { Forwarded::Has } else { Forwarded::Unproven })
 }
 
 /// Whether a version comes from an older one, by the parents of those between them, each opened and verified. None where

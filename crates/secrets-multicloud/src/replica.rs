@@ -149,7 +149,7 @@ impl Replica {
             Ok(secret) => match (self.verify)(path, at, Some(&secret))? {
                 Some(Verified { stamp, is_rival }) => {
                     if at.is_none() {
-                        self.known.note(path, &secret.version, stamp.version);
+                        self.known.note(path, &secret.version, &stamp);
                     }
                     let mut secret = logical_secret(secret, stamp);
                     let mut served = Served::new(self.name.clone(), self.role != Role::Primary);
@@ -210,17 +210,23 @@ impl Replica {
         self.judged(path, &secret)
     }
 
-    /// The mode for the replica, where the current version is the one that `mode` names.
-    async fn native_mode(&self, path: &SecretPath, mode: &PutMode) -> Result<PutMode> {
+    /// The mode for the replica, where the current version is the one that `mode` names, and the one that `new` comes
+    /// from: the same number may be another's version, which must not be written over.
+    async fn native_mode(&self, path: &SecretPath, mode: &PutMode, new: &Stamp) -> Result<PutMode> {
         let PutMode::Replace(wanted) = mode else { return Ok(mode.clone()) };
+        let fits = |content: &ContentId| {
+            new.content_id.matches(content) || new.parent.is_none_or(|parent| parent.matches(content))
+        };
         // A replica that compares and writes in one step tells by itself whether it is still the current one.
         if self.is_atomic(mode)
-            && let Some(native) = self.known.take(path, wanted)
+            && let Some(native) = self.known.take(path, wanted, fits)
         {
             return Ok(PutMode::Replace(native));
         }
         match self.current(path).await? {
-            Some((native, stamp)) if Some(stamp.version) == wanted.number() => Ok(PutMode::Replace(native)),
+            Some((native, stamp)) if Some(stamp.version) == wanted.number() && fits(&stamp.content_id) => {
+                Ok(PutMode::Replace(native))
+            }
             _ => Err(self.error(ErrorKind::Conflict, Operation::Put, path)),
         }
     }
@@ -374,7 +380,7 @@ impl SecretBackend for Replica {
         let stamp = secret.stamp.clone().ok_or_else(|| {
             self.error(ErrorKind::InvalidInput, Operation::Put, path).with_detail("only sealed secrets")
         })?;
-        let native = self.native_mode(path, mode).await?;
+        let native = self.native_mode(path, mode, &stamp).await?;
         self.write(path, secret, &stamp, &native).await?;
         Ok(Written::version(VersionId::from_number(stamp.version)).with_stamp(Some(stamp)))
     }

@@ -9,14 +9,17 @@
 mod aws;
 mod background;
 mod certificates;
+mod evil;
 mod fault_proxy;
 mod kubernetes;
 mod responder;
 mod servers;
+pub mod simulation;
 mod stack;
 
 pub use aws::AwsStandIn;
 pub use certificates::Certificates;
+pub use evil::{EvilBackend, Lie};
 pub use fault_proxy::{Fault, FaultProxy};
 pub use kubernetes::TokenReviews;
 pub use responder::{Answer, Body, Request, Responder};

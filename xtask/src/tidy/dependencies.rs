@@ -38,7 +38,11 @@ fn allowed(from: &str, to: &str) -> bool {
     }
     match from {
         "secrets-crypto" | "secrets-audit" | "secrets-policy" | "secrets-backend" | "xtask" => false,
-        "secrets-testkit" => ["secrets-backend", "secrets-manager"].contains(&to),
+        // Its simulation stands on what the manager stands on.
+        "secrets-testkit" => {
+            ["secrets-audit", "secrets-backend", "secrets-crypto", "secrets-manager", "secrets-multicloud"]
+                .contains(&to)
+        }
         "secrets-multicloud" => to == "secrets-backend",
         "secrets-manager" => {
             ["secrets-audit", "secrets-backend", "secrets-crypto", "secrets-multicloud", "secrets-policy"]

@@ -4,13 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use futures_util::{StreamExt, stream};
-use secrets_backend::{Error, ErrorKind, PutMode, Result, SecretBackend, SecretPath, Stamp};
+use secrets_backend::{Error, ErrorKind, PutMode, Result, SecretBackend, SecretPath, Stamp, VersionMeta};
 
 use super::FailoverBackend;
 use super::conflict::{holds, stored};
 use super::write::note;
 use crate::breaker::Permit;
-use crate::forward::{Forwarded, forward};
+use crate::forward::{Forwarded, follows, forward};
 use crate::journal::{Journal, Row};
 use crate::replica::Replica;
 
@@ -133,7 +133,7 @@ impl FailoverBackend {
             return Brought::Not;
         }
         let brought = if row.purges {
-            purged(replica, row, stamp).await
+            purged(replica, source, row, stamp).await
         } else {
             brought(replica, source, row, stamp).await
         };
@@ -171,14 +171,20 @@ async fn brought(replica: &Replica, source: Option<&Replica>, row: &Row, stamp: 
     Ok(forwarded)
 }
 
-/// Removes all that a replica has of a secret below the tombstone, which it leaves there. The number alone decides: who
-/// purges means every version.
-async fn purged(replica: &Replica, row: &Row, stamp: &Stamp) -> Result<Forwarded> {
+/// Removes all that a replica has of a secret below the tombstone, which it leaves there. Below it the number alone
+/// decides: who purges means every version.
+async fn purged(replica: &Replica, source: Option<&Replica>, row: &Row, stamp: &Stamp) -> Result<Forwarded> {
     match replica.held(&row.path).await? {
-        Some((_, held)) if held.content_id.matches(&stamp.content_id) || held.version > stamp.version => {
-            return Ok(Forwarded::Has);
+        Some((_, held)) if held.content_id.matches(&stamp.content_id) => {
+            return without_history(replica, row, stamp).await;
         }
         Some((_, held)) if held.version == stamp.version => return Ok(Forwarded::Diverged),
+        Some((_, held)) if held.version > stamp.version => {
+            let follows = follows(replica, source, &row.path, &held, stamp).await?;
+            // The primary's own newest version is not put at risk for that.
+            let is_safe = follows == Forwarded::Has && source.is_some();
+            return if is_safe { without_history(replica, row, stamp).await } else { Ok(follows) };
+        }
         _ => {}
     }
     match replica.purge(&row.path).await {
@@ -186,6 +192,19 @@ async fn purged(replica: &Replica, row: &Row, stamp: &Stamp) -> Result<Forwarded
         _ => {}
     }
     stored(replica, &row.path, &row.secret, stamp, &PutMode::Create).await?;
+    Ok(Forwarded::Has)
+}
+
+/// Removes what a replica still has from before a purge, whose tombstone or a later version came there as a copy: what is
+/// the newest is put back.
+async fn without_history(replica: &Replica, row: &Row, tombstone: &Stamp) -> Result<Forwarded> {
+    let versions = replica.versions(&row.path).await?;
+    let is_before = |meta: &VersionMeta| meta.id.number().is_some_and(|number| number < tombstone.version);
+    if versions.iter().any(is_before) {
+        let (newest, stamp) = replica.envelope(&row.path).await?;
+        replica.purge(&row.path).await?;
+        stored(replica, &row.path, &newest, &stamp, &PutMode::Create).await?;
+    }
     Ok(Forwarded::Has)
 }
 

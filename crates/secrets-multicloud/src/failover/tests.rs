@@ -17,6 +17,7 @@ use crate::journal::NewRow;
 use crate::journal::volatile::Volatile;
 use crate::replica::{Verified, Verify};
 
+mod found;
 mod writes;
 
 /// A memory that fails, hangs or lies as it is told, and counts what it is asked.

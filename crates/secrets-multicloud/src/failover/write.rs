@@ -139,18 +139,34 @@ impl FailoverBackend {
         for (primary, ids) in &taken {
             note(journal.done(ids, primary).await);
         }
-        if !refused.is_empty() {
-            // A row that stays spreads to no other replica before the primary has taken it.
-            note(journal.forget(&refused).await);
+        // A row that stays spreads to no other replica before the primary has taken it; but then the write takes effect
+        // after all, so nobody may be told that it failed.
+        if !refused.is_empty()
+            && let Err(error) = journal.forget(&refused).await
+        {
+            tracing::warn!(%error, "a refused write could not be taken out of the journal");
+            for (answer, id) in answers.iter_mut().zip(ids) {
+                if let Err(refusal) = answer
+                    && refused.contains(id)
+                {
+                    *answer = Err(self.undecided(refusal));
+                }
+            }
         }
         if !waiting.is_empty()
             && let Err(error) = journal.acknowledge(&waiting).await
         {
             answers.iter_mut().filter(|answer| matches!(answer, Ok(Level::Local))).for_each(|answer| {
-                *answer = Err(super::again(&error));
+                *answer = Err(self.undecided(&error));
             });
         }
         answers
+    }
+
+    /// What is told of a write that failed, and that waits in the journal all the same: it may take effect.
+    fn undecided(&self, failure: &Error) -> Error {
+        self.error(ErrorKind::TimedOut, Operation::Put)
+            .with_detail(format!("{}; but it is still in the journal", failure.kind()))
     }
 
     /// Waits until the others have what was written, for as long as that may take.
@@ -198,14 +214,14 @@ impl FailoverBackend {
             Ok(_) => {}
             // Another process that found our row may have been faster with the same bytes.
             Err(error) if matches!(error.kind(), ErrorKind::Conflict | ErrorKind::AlreadyExists) => {
-                let held = primary.held(write.path).await?;
+                let held = primary.held(write.path).await.map_err(|error| unread(primary, write, error))?;
                 if !held.is_some_and(|(_, held)| held.content_id.matches(&stamp.content_id)) {
                     return Err(error);
                 }
             }
             Err(error) => return Err(error),
         }
-        holds(primary, write.path, &stamp).await
+        holds(primary, write.path, &stamp).await.map_err(|error| unread(primary, write, error))
     }
 
     async fn to_primary(&self, primary: &Replica, write: &Write<'_>) -> Result<Written> {
@@ -246,6 +262,17 @@ impl FailoverBackend {
         rows.retain(|row| row.path == *path);
         Ok(rows)
     }
+}
+
+/// The primary may have a write, and cannot be read: a refusal could deny what is there.
+fn unread(primary: &Replica, write: &Write<'_>, error: Error) -> Error {
+    if is_down(error.kind()) || matches!(error.kind(), ErrorKind::Conflict | ErrorKind::AlreadyExists) {
+        return error;
+    }
+    Error::new(ErrorKind::TimedOut, Operation::Put, primary.name().to_owned())
+        .with_path(write.path)
+        .with_detail("what became of the write could not be read")
+        .with_source(error)
 }
 
 /// The version of a secret that waits for the primary: the newest, or the one of this number.

@@ -122,3 +122,19 @@ async fn a_race_that_nothing_decides_is_a_conflict() {
     let undecided = ours.get(&path(), Some(&VersionId::from_number(2))).await.unwrap_err();
     assert_eq!(undecided.kind(), ErrorKind::Conflict, "version 3 names no parent");
 }
+
+#[tokio::test]
+async fn another_content_under_the_number_to_be_replaced_is_not_written_over() {
+    for is_known in [true, false] {
+        let (ours, _, _) = two_installations().await;
+        if is_known {
+            ours.get(&path(), None).await.unwrap();
+        }
+        let mut next = sealed(2, 2);
+        next.stamp.as_mut().unwrap().parent = Some(ContentId::new([9; 32]));
+        let refused = ours.put(&path(), &next, &replace(1)).await.unwrap_err();
+        assert_eq!(refused.kind(), ErrorKind::Conflict);
+        next.stamp.as_mut().unwrap().parent = Some(ContentId::new([1; 32]));
+        ours.put(&path(), &next, &replace(1)).await.unwrap();
+    }
+}

@@ -8,8 +8,10 @@
 
 mod answers;
 mod client;
+mod evil;
 mod faults;
 mod logins;
 mod lost_answers;
 mod servers;
+mod simulation;
 mod tls;

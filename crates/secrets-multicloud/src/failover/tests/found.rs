@@ -1,0 +1,80 @@
+//! What the simulation found.
+
+use secrets_backend::Level;
+
+use super::*;
+
+/// A version on top of another.
+fn version(number: u64, content: u8, parent: u8, kind: StampKind) -> NewSecret {
+    let parent = Some(ContentId::new([parent; 32]));
+    let stamp = Stamp::new(kind, number, Some(1), 7, ContentId::new([content; 32]), parent);
+    NewSecret::new(vec![content]).with_stamp(stamp)
+}
+
+/// The versions that a replica keeps of `a`.
+async fn numbers(replica: &Moody) -> Vec<u64> {
+    let versions = replica.memory.versions(&path("a")).await.unwrap();
+    versions.iter().map(|meta| meta.stamp.as_ref().unwrap().version).collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_write_that_was_taken_and_cannot_be_read_back_is_not_told_as_failed() {
+    let (replicas, backend) = three().await;
+    // So that the write needs no look at what is there.
+    backend.get(&path("a"), None).await.unwrap();
+    replicas[0].is(Mood::Lies(9));
+    let replace = PutMode::Replace(VersionId::from_number(2));
+    let written = backend.put(&path("a"), &version(3, 3, 2, StampKind::Secret), &replace).await.unwrap();
+    assert_eq!(written.level, Level::Local);
+    replicas[0].is(Mood::Well);
+    assert_eq!(backend.drain().await.unwrap().left, 0);
+    for replica in &replicas {
+        assert_eq!(numbers(replica).await, [1, 2, 3]);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_purge_takes_the_history_of_a_replica_that_got_the_tombstone_as_a_copy() {
+    let (replicas, backend) = three().await;
+    let tombstone = version(3, 3, 2, StampKind::Tombstone);
+    backend.purge_to(&path("a"), &tombstone).await.unwrap();
+    replicas[1].memory.put(&path("a"), &tombstone, &PutMode::Upsert).await.unwrap();
+    replicas[2].memory.put(&path("a"), &tombstone, &PutMode::Upsert).await.unwrap();
+    let newer = version(4, 4, 3, StampKind::Secret);
+    replicas[2].memory.put(&path("a"), &newer, &PutMode::Upsert).await.unwrap();
+    assert_eq!(backend.drain().await.unwrap().left, 0);
+    assert_eq!(numbers(&replicas[1]).await, [3]);
+    assert_eq!(numbers(&replicas[2]).await, [4], "what came after it stays");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_purge_that_waits_is_not_done_by_a_version_that_was_written_without_it() {
+    let (replicas, backend) = three().await;
+    replicas[0].is(Mood::Fails(ErrorKind::Unavailable));
+    let tombstone = version(3, 3, 2, StampKind::Tombstone);
+    assert_eq!(backend.purge_to(&path("a"), &tombstone).await.unwrap().level, Level::Local);
+    replicas[0].is(Mood::Well);
+    for (number, content, parent) in [(3, 8, 2), (4, 9, 8)] {
+        let theirs = version(number, content, parent, StampKind::Secret);
+        replicas[0].memory.put(&path("a"), &theirs, &PutMode::Upsert).await.unwrap();
+    }
+    tokio::time::advance(Duration::from_secs(5)).await;
+    let drained = backend.drain().await.unwrap();
+    assert_eq!((drained.left, drained.diverged), (1, [path("a")].into()));
+    assert_eq!(numbers(&replicas[0]).await, [3, 4]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_version_from_before_anothers_purge_waits_no_longer_for_a_replica_that_is_in_step() {
+    let (replicas, backend) = three().await;
+    let late = version(3, 3, 2, StampKind::Secret);
+    let journal = Arc::clone(backend.journal.as_ref().unwrap());
+    journal.add(&[NewRow::new(&path("a"), &late, &["three"])]).await.unwrap();
+    for replica in &replicas {
+        replica.memory.purge(&path("a")).await.unwrap();
+        let tombstone = version(5, 5, 4, StampKind::Tombstone);
+        replica.memory.put(&path("a"), &tombstone, &PutMode::Create).await.unwrap();
+    }
+    assert_eq!(backend.drain().await.unwrap().left, 0);
+    assert_eq!(numbers(&replicas[2]).await, [5]);
+}
