@@ -40,8 +40,8 @@ pub use safe::{
     Sealing, Standby, Summary,
 };
 pub use secrets_multicloud::{
-    Applied, ApplyConfig, BreakerConfig, Direction, Drained, FailoverConfig, Health, Permit, Plan, Role,
-    Scope, Step, StepKind, WhenDown,
+    Applied, ApplyConfig, BreakerConfig, Direction, Drained, FailoverConfig, Health, NextOn, Permit, Plan,
+    Role, Scope, Step, StepKind, WhenDown,
 };
 pub use slots::{AddedSlot, NewSlot, SlotInfo, SlotKind, Slots};
 pub use state::StateError;

@@ -40,7 +40,7 @@ pub use write::{WhenDown, Write};
 /// | none, and this installation knows of none | `NotFound` |
 /// | `Unavailable`, `TimedOut`, `RateLimited` | the next one is asked |
 /// | `Tampered`, `Stale` | the next one is asked, with an alarm |
-/// | anything else | it is the answer |
+/// | anything else | it is the answer; with [`NextOn`], some of it is not |
 pub struct FailoverBackend {
     replicas: Vec<Replica>,
     /// Who has which secrets. The first is for all that no other names.
@@ -73,6 +73,8 @@ pub struct FailoverConfig {
     pub drain_timeout: Duration,
     /// What becomes of a write while the primary cannot take it. Default: it waits in the journal.
     pub when_down: WhenDown,
+    /// On which answers, besides those that are none, the next replica is asked. Default: on none of these.
+    pub next_on: NextOn,
     /// Whether nobody but the primary may answer. Default: no.
     pub require_primary: bool,
     /// How long ago another replica may have been seen at most to have all that the primary has, for its answer to
@@ -90,8 +92,38 @@ impl Default for FailoverConfig {
             ack: Level::Primary,
             drain_timeout: Duration::from_secs(5),
             when_down: WhenDown::default(),
+            next_on: NextOn::default(),
             require_primary: false,
             max_staleness: None,
+        }
+    }
+}
+
+/// Answers that a caller may mistrust: by default each of them is the answer.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct NextOn {
+    /// The replica has none, and none was seen here.
+    pub not_found: bool,
+    /// The replica knows the caller, and refuses.
+    pub permission_denied: bool,
+    /// The replica does not take the credentials.
+    pub unauthenticated: bool,
+}
+
+impl NextOn {
+    /// Whether the next replica is asked after this failure.
+    const fn includes(self, kind: ErrorKind) -> bool {
+        match kind {
+            ErrorKind::Unavailable
+            | ErrorKind::TimedOut
+            | ErrorKind::RateLimited
+            | ErrorKind::Tampered
+            | ErrorKind::Stale => true,
+            ErrorKind::NotFound => self.not_found,
+            ErrorKind::PermissionDenied => self.permission_denied,
+            ErrorKind::Unauthenticated => self.unauthenticated,
+            _ => false,
         }
     }
 }

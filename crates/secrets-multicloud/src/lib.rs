@@ -14,7 +14,7 @@ mod sync;
 mod translate;
 
 pub use breaker::{Breaker, BreakerConfig, Permit};
-pub use failover::{Drained, FailoverBackend, FailoverConfig, Health, Rival, WhenDown, Write};
+pub use failover::{Drained, FailoverBackend, FailoverConfig, Health, NextOn, Rival, WhenDown, Write};
 pub use freshness::{Freshness, Seen, freshness};
 pub use journal::{Journal, Memory, NewRow, Row};
 pub use relation::{Record, Relation, relation};

@@ -155,6 +155,7 @@ impl Context {
         if let Some(environment) = settings.in_force() {
             options.routes = routes(&mut made, environment)?;
             options.failover.ack = environment.ack.map_or(options.failover.ack, Level::from);
+            options.failover.next_on = environment.next_on();
             if let Some(when_down) = environment.when_primary_down {
                 options.failover.when_down = when_down.into();
             }

@@ -26,7 +26,7 @@ pub const TOP: &[&str] = &[
 const PASSPHRASE: &[&str] = &["kdf", "memory", "time", "lanes", "iterations"];
 /// Settings of an environment.
 pub const ENVIRONMENT: &[&str] =
-    &["primary", "failover", "backup", "ack", "when_primary_down", "reads", "routes"];
+    &["primary", "failover", "backup", "ack", "when_primary_down", "next_on", "reads", "routes"];
 const ROUTE: &[&str] = &["primary", "failover", "backup"];
 const REQUIREMENT: &[&str] = &["path", "required", "generate"];
 const GENERATE: &[&str] = &["kind", "bytes"];

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use secrets_backend::Level;
-use secrets_manager::{Role, WhenDown};
+use secrets_manager::{NextOn, Role, WhenDown};
 use serde::{Deserialize, Serialize};
 
 use super::schema::{LOCAL, Settings, shown};
@@ -30,6 +30,10 @@ pub struct EnvironmentSettings {
     /// What becomes of a write while the primary cannot take it; `journal` where nothing is said.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub when_primary_down: Option<WhenPrimaryDown>,
+    /// On which answers of a backend the next one is asked as well, where it is not down and does not lie; on none where
+    /// nothing is said.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub next_on: BTreeSet<NextAnswer>,
     /// Shares of the first reads, by backend; without any the primary gets them all.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub reads: BTreeMap<String, u32>,
@@ -75,6 +79,31 @@ pub enum WhenPrimaryDown {
     Journal,
     /// It fails.
     Deny,
+}
+
+/// An answer after which another backend may be asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum NextAnswer {
+    /// There is none.
+    NotFound,
+    /// The caller may not.
+    PermissionDenied,
+    /// The credentials were refused.
+    Unauthenticated,
+}
+
+impl EnvironmentSettings {
+    /// The same, as the library has it.
+    #[must_use]
+    pub fn next_on(&self) -> NextOn {
+        let mut next_on = NextOn::default();
+        next_on.not_found = self.next_on.contains(&NextAnswer::NotFound);
+        next_on.permission_denied = self.next_on.contains(&NextAnswer::PermissionDenied);
+        next_on.unauthenticated = self.next_on.contains(&NextAnswer::Unauthenticated);
+        next_on
+    }
 }
 
 impl From<Ack> for Level {

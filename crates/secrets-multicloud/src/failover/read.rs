@@ -56,7 +56,7 @@ impl FailoverBackend {
             async move {
                 let answer = answer.await;
                 self.note(at, answer.as_ref().err().map(Error::kind)).await;
-                verdict(answer)
+                self.verdict(answer)
             }
         });
         let (answer, replica, silent) = match asked.await {
@@ -131,6 +131,15 @@ impl FailoverBackend {
         if breaker != before.breaker {
             let answered = if breaker.failures == 0 { Some(self.now()) } else { before.answered };
             self.remember(replica, Memory { breaker, answered, ..before }).await;
+        }
+    }
+
+    /// Whether another replica may know better.
+    fn verdict<T>(&self, answer: Result<T>) -> Verdict<Result<T>, Error> {
+        let next_on = self.config.next_on;
+        match answer {
+            Err(error) if next_on.includes(error.kind()) => Verdict::Next(error),
+            answer => Verdict::Final(answer),
         }
     }
 
@@ -218,7 +227,7 @@ impl FailoverBackend {
         let waiting = waiting.unwrap_or_default();
         let is_waiting = |path: &SecretPath| waiting.iter().any(|row: &Row| row.path == *path);
         let is_final = failed || route.members.len() == 1;
-        let settle = async |(path, answer): (&SecretPath, Result<Secret>)| match verdict(answer) {
+        let settle = async |(path, answer): (&SecretPath, Result<Secret>)| match self.verdict(answer) {
             _ if is_waiting(path) => self.read_one(path, None).await,
             Verdict::Final(Ok(secret)) => self.given(path, secret, route, read.by).await,
             Verdict::Final(error) => error,
@@ -299,21 +308,6 @@ fn contested(mut own: Secret) -> Secret {
         served.conflict = true;
     }
     own
-}
-
-/// Whether another replica may know better.
-fn verdict<T>(answer: Result<T>) -> Verdict<Result<T>, Error> {
-    match answer {
-        Err(error) => match error.kind() {
-            ErrorKind::Unavailable
-            | ErrorKind::TimedOut
-            | ErrorKind::RateLimited
-            | ErrorKind::Tampered
-            | ErrorKind::Stale => Verdict::Next(error),
-            _ => Verdict::Final(Err(error)),
-        },
-        answer => Verdict::Final(answer),
-    }
 }
 
 /// How many secrets that a batch left open are asked for at once.

@@ -245,6 +245,28 @@ async fn what_is_about_the_secret_or_the_credentials_is_the_answer() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn by_policy_the_next_replica_is_asked_after_an_absence_or_a_refusal() {
+    let (replicas, mut backend) = three().await;
+    replicas[1].memory.put(&path("only"), &sealed(2, 2), &PutMode::Create).await.unwrap();
+    assert_eq!(by(&backend, "only").await.unwrap_err().kind(), ErrorKind::NotFound);
+    backend.config.next_on.not_found = true;
+    assert_eq!(by(&backend, "only").await.unwrap(), ("two".to_owned(), true));
+    assert_eq!(by(&backend, "none").await.unwrap_err().kind(), ErrorKind::NotFound, "nobody has it");
+    for kind in [ErrorKind::PermissionDenied, ErrorKind::Unauthenticated] {
+        replicas[0].is(Mood::Fails(kind));
+        assert_eq!(by(&backend, "a").await.unwrap_err().kind(), kind);
+    }
+    (backend.config.next_on.permission_denied, backend.config.next_on.unauthenticated) = (true, true);
+    for kind in [ErrorKind::PermissionDenied, ErrorKind::Unauthenticated] {
+        replicas[0].is(Mood::Fails(kind));
+        assert_eq!(by(&backend, "a").await.unwrap().0, "two");
+    }
+    // An outage is no absence.
+    replicas[0].is(Mood::Fails(ErrorKind::Unavailable));
+    assert_eq!(by(&backend, "none").await.unwrap_err().kind(), ErrorKind::Unavailable);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_replica_that_is_down_is_left_alone_after_three_failures() {
     let (replicas, backend) = three().await;
     replicas[0].is(Mood::Fails(ErrorKind::Unavailable));

@@ -31,7 +31,7 @@ fn roles<'a>(topology: &Topology<'a>) -> Vec<(&'a str, Role, u32)> {
 fn each_backend_has_its_role_its_share_and_its_routes() {
     let file =
         "[environments.production]\nprimary = \"a\"\nfailover = [\"b\"]\nbackup = [\"local\"]\nack = \"all\"
-        when_primary_down = \"deny\"\nreads = { a = 3, b = 1 }
+        when_primary_down = \"deny\"\nnext_on = [\"not-found\"]\nreads = { a = 3, b = 1 }
         [environments.production.routes.\"payments/cards.v2\"]\nprimary = \"c\"\nfailover = [\"a\"]\n";
     let settings = settings(file, "production");
     let own = [("a", Role::Primary, 3), ("b", Role::Failover, 1), ("local", Role::Backup, 0)];
@@ -39,6 +39,7 @@ fn each_backend_has_its_role_its_share_and_its_routes() {
     let environment = settings.in_force().unwrap();
     assert_eq!(environment.ack.map(Level::from), Some(Level::All));
     assert_eq!(environment.when_primary_down.map(WhenDown::from), Some(WhenDown::Deny));
+    assert!(environment.next_on().not_found && !environment.next_on().permission_denied);
     let route = &environment.routes["payments/cards.v2"];
     assert_eq!(roles(&route.topology()), [("c", Role::Primary, 0), ("a", Role::Failover, 0)]);
 }
@@ -69,6 +70,7 @@ fn what_nothing_defines_is_named_with_the_place_that_names_it() {
         ("[environments.p.routes.\"_secrets\"]\nprimary = \"a\"", "`environments.p.routes.\"_secrets\"`"),
         ("[environments.p]\nack = \"most\"", "ack"),
         ("[environments.p]\nwhen_primary_down = \"promote\"", "when_primary_down"),
+        ("[environments.p]\nnext_on = [\"tampered\"]", "next_on"),
     ] {
         let said = refused(file);
         assert!(said.contains(words), "{file}: {said}");
