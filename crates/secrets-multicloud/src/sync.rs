@@ -1,18 +1,20 @@
 //! What replicas lack of each other, found from listings alone, and how it is brought to them.
 
 mod apply;
+mod compare;
 #[cfg(test)]
 mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use futures_util::future::try_join_all;
-use secrets_backend::{Error, ErrorKind, Operation, Result, SecretBackendExt, SecretPath, Stamp, Timestamp};
+use secrets_backend::{Error, ErrorKind, Operation, Result, SecretPath, Stamp, Timestamp};
 
 use crate::failover::FailoverBackend;
 use crate::relation::{Relation, relation};
 use crate::replica::Replica;
 pub use apply::{Applied, ApplyConfig, apply};
+pub(crate) use compare::Group;
+use compare::{Claim, claims};
 
 /// What is compared, and what may be changed.
 #[derive(Clone, Debug, Default)]
@@ -132,16 +134,6 @@ impl Plan {
     }
 }
 
-/// What one replica has of a secret.
-#[derive(Clone, Debug, PartialEq, Eq)]
-enum Claim {
-    None,
-    Version(Stamp),
-    Damaged,
-}
-
-type Claims = BTreeMap<SecretPath, Vec<Claim>>;
-
 /// Compares replicas by what their listings claim, or, where it is asked for, by what they have. Without that no value is
 /// read. `progress` is told how many secrets of a replica were looked at.
 ///
@@ -185,65 +177,6 @@ pub async fn plan(
     }
     backend.note_in_step(&plan, |name| plan.shows_in_step(name)).await;
     Ok(plan)
-}
-
-/// The replicas of a route, the primary first.
-pub(crate) struct Group<'a> {
-    pub(crate) replicas: Vec<&'a Replica>,
-    pub(crate) route: usize,
-}
-
-async fn claims(
-    backend: &FailoverBackend,
-    group: &Group<'_>,
-    scope: &Scope,
-    progress: &(dyn Fn(&str, usize) + Send + Sync),
-) -> Result<(Claims, BTreeMap<String, BTreeSet<SecretPath>>)> {
-    let mut claims = Claims::new();
-    let mut foreign: BTreeMap<String, BTreeSet<SecretPath>> = BTreeMap::new();
-    let prefix = scope.prefix.as_ref();
-    let looked = group.replicas.iter().map(|replica| async move {
-        let listed = replica.list_all(prefix).await?;
-        progress(replica.name(), listed.len());
-        let of_route = listed.into_iter().filter(|item| backend.is_of_route(group.route, &item.path));
-        let mut found: Vec<(SecretPath, Option<Claim>)> =
-            of_route.map(|item| (item.path, item.stamp.map(Claim::Version))).collect();
-        if scope.verify {
-            open(replica, &mut found).await?;
-        }
-        Ok::<_, Error>(found)
-    });
-    for (at, found) in try_join_all(looked).await?.into_iter().enumerate() {
-        for (path, claim) in found {
-            match claim {
-                Some(claim) => {
-                    claims.entry(path).or_insert_with(|| vec![Claim::None; group.replicas.len()])[at] = claim;
-                }
-                None => {
-                    foreign.entry(group.replicas[at].name().to_owned()).or_default().insert(path);
-                }
-            }
-        }
-    }
-    Ok((claims, foreign))
-}
-
-/// Puts what a replica really has in the place of what it claims.
-async fn open(replica: &Replica, found: &mut [(SecretPath, Option<Claim>)]) -> Result<()> {
-    for batch in found.chunks_mut(OPEN_AT_ONCE) {
-        let ours: Vec<SecretPath> =
-            batch.iter().filter(|(_, claim)| claim.is_some()).map(|(path, _)| path.clone()).collect();
-        let mut opened = replica.held_many(&ours).await.into_iter();
-        for (_, claim) in batch.iter_mut().filter(|(_, claim)| claim.is_some()) {
-            *claim = match opened.next() {
-                Some(Ok(Some(stamp))) => Some(Claim::Version(stamp)),
-                Some(Ok(None)) | None => Some(Claim::None),
-                Some(Err(error)) if error.kind() == ErrorKind::Tampered => Some(Claim::Damaged),
-                Some(Err(error)) => return Err(error),
-            };
-        }
-    }
-    Ok(())
 }
 
 impl Plan {
@@ -316,6 +249,3 @@ impl Plan {
         }
     }
 }
-
-/// How many copies are opened at once: their values are in memory together.
-const OPEN_AT_ONCE: usize = 64;

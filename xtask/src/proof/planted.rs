@@ -49,7 +49,7 @@ const BUGS: &[Bug] = &[
         name: "order by clock",
         edits: &[
             Edit {
-                file: "crates/secrets-multicloud/src/sync.rs",
+                file: "crates/secrets-multicloud/src/sync/compare.rs",
                 old: "item.stamp.map(Claim::Version)",
                 new: "item.stamp.map(|mut stamp| { if PLANTED {
                     stamp.version = item.updated.map_or(0, |time| time.as_millis());

@@ -3,7 +3,7 @@
 use secrets_backend::{Error, ErrorKind, NewSecret, Operation, PutMode, Result, SecretPath, Stamp};
 
 use super::FailoverBackend;
-use super::write::JOURNAL;
+use super::own::JOURNAL;
 use crate::journal::Row;
 use crate::replica::Replica;
 

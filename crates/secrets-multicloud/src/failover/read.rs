@@ -4,13 +4,12 @@ use std::future::Future;
 
 use futures_util::{StreamExt, stream};
 use secrets_backend::{
-    Error, ErrorKind, Operation, Page, PageToken, Result, Secret, SecretBackend, SecretPath, Timestamp,
-    VersionId,
+    Error, ErrorKind, Operation, Result, Secret, SecretBackend, SecretPath, Timestamp, VersionId,
 };
 use tokio::time::{Duration, Instant};
 
 use super::route::Route;
-use super::{FailoverBackend, again, whole, write};
+use super::{FailoverBackend, again, own, whole};
 use crate::breaker::Permit;
 use crate::hedge::{Outcome, Patience, Verdict, first};
 use crate::journal::{Memory, Row};
@@ -27,7 +26,7 @@ pub(super) struct Read<T> {
 /// Who answered.
 #[derive(Clone, Copy)]
 pub(super) struct By {
-    replica: usize,
+    pub(super) replica: usize,
     /// Whether it stepped in for another.
     degraded: bool,
 }
@@ -158,8 +157,7 @@ impl FailoverBackend {
 
     /// One secret: what waits here for the primary, or what a replica has.
     pub(super) async fn read_one(&self, path: &SecretPath, at: Option<&VersionId>) -> Result<Secret> {
-        let own =
-            if self.config.require_primary { None } else { write::own(&self.waiting().await?, path, at) };
+        let own = if self.config.require_primary { None } else { own::own(&self.waiting().await?, path, at) };
         let is_contested = self.is_flagged(path);
         match own {
             // The primary may have another by now, which everybody else sees.
@@ -236,64 +234,6 @@ impl FailoverBackend {
         };
         let gets: Vec<_> = paths.iter().zip(answers).map(settle).collect();
         stream::iter(gets).buffered(AT_ONCE).collect().await
-    }
-
-    /// A page of one replica of one route; the routes come one after the other.
-    pub(super) async fn list_page(
-        &self,
-        prefix: Option<&SecretPath>,
-        page: Option<&PageToken>,
-    ) -> Result<Page> {
-        let (at, replica, token) = match page {
-            None => (self.next_route(0, prefix).unwrap_or_default(), None, None),
-            Some(page) => self.place(page).ok_or_else(|| {
-                let mut error = self.error(ErrorKind::InvalidInput, Operation::List);
-                if let Some(prefix) = prefix {
-                    error = error.with_path(prefix);
-                }
-                error.with_detail("a page token of another listing")
-            })?,
-        };
-        let route = &self.routes[at];
-        let (replica, answer) = match replica {
-            Some(replica) => {
-                let answer = self.replicas[replica].list(prefix, token.as_ref()).await;
-                self.note(replica, answer.as_ref().err().map(Error::kind)).await;
-                (replica, answer)
-            }
-            None => {
-                let ask = |replica: usize| self.replicas[replica].list(prefix, None);
-                let read = self.read(route, self.config.hedge_batch_after, ask).await;
-                (read.by.replica, read.answer)
-            }
-        };
-        let mut page = answer?;
-        page.items.retain(|item| self.belongs(route, &item.path));
-        let waiting: Vec<Row> =
-            self.waiting().await?.into_iter().filter(|row| self.belongs(route, &row.path)).collect();
-        let mut page = write::with_own(page, &waiting, prefix, token.is_none());
-        page.next = match page.next {
-            Some(next) => Some(PageToken::new(format!("{at}.{replica}.{}", next.as_str()))),
-            None => self.next_route(at + 1, prefix).map(|at| PageToken::new(format!("{at}.."))),
-        };
-        Ok(page)
-    }
-
-    /// The first route from there on that can have secrets at and below a path.
-    fn next_route(&self, from: usize, prefix: Option<&SecretPath>) -> Option<usize> {
-        (from..self.routes.len()).find(|&at| self.routes[at].meets(prefix))
-    }
-
-    /// What a page token of ours means: the route, the replica that began it, and that one's token.
-    fn place(&self, token: &PageToken) -> Option<(usize, Option<usize>, Option<PageToken>)> {
-        let (route, rest) = token.as_str().split_once('.')?;
-        let (replica, token) = rest.split_once('.')?;
-        let at = route.parse().ok().filter(|at| *at < self.routes.len())?;
-        if replica.is_empty() && token.is_empty() {
-            return Some((at, None, None));
-        }
-        let replica = replica.parse().ok().filter(|&replica| self.routes[at].has(replica))?;
-        Some((at, Some(replica), Some(PageToken::new(token))))
     }
 }
 

@@ -4,6 +4,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use secrets_backend::{ContentId, MemoryBackend, SecretBackendExt, Stamp, StampKind};
 

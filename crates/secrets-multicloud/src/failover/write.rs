@@ -5,15 +5,15 @@ use std::sync::Arc;
 
 use futures_util::{StreamExt, stream};
 use secrets_backend::{
-    Error, ErrorKind, Level, Listed, NewSecret, Operation, Page, PutMode, Result, Secret, SecretBackend,
-    SecretPath, Served, Stamp, VersionId, Written,
+    Error, ErrorKind, Level, NewSecret, Operation, PutMode, Result, SecretBackend, SecretPath, Stamp,
+    VersionId, Written,
 };
 
 use super::FailoverBackend;
 use super::conflict::holds;
 use super::route::Route;
 use crate::breaker::Permit;
-use crate::journal::{Journal, NewRow, Row};
+use crate::journal::{Journal, NewRow};
 use crate::replica::Replica;
 
 /// What becomes of a write while the primary cannot take it.
@@ -48,9 +48,6 @@ impl<'a> Write<'a> {
         Self { path, secret, mode, purges: false }
     }
 }
-
-/// The name under which the journal answers for its rows.
-pub(super) const JOURNAL: &str = "journal";
 
 impl FailoverBackend {
     /// Removes all versions of a secret from every replica, for good, and leaves this tombstone, so that nobody starts
@@ -244,24 +241,6 @@ impl FailoverBackend {
     fn names(&self, route: &Route) -> Vec<&str> {
         route.members.iter().map(|member| self.replicas[member.replica].name()).collect()
     }
-
-    /// What waits for a primary: this machine's own acknowledged writes, which every read has to show. Oldest first.
-    pub(super) async fn waiting(&self) -> Result<Vec<Row>> {
-        let Some(journal) = &self.journal else { return Ok(Vec::new()) };
-        let mut rows = journal.rows().await?;
-        rows.retain(|row| {
-            let primary = self.replicas[self.route(&row.path).primary()].name();
-            row.acknowledged && row.targets.iter().any(|name| name == primary)
-        });
-        Ok(rows)
-    }
-
-    /// What the journal has of a secret and nobody's primary took.
-    pub(super) async fn rows_of(&self, path: &SecretPath) -> Result<Vec<Row>> {
-        let mut rows = self.waiting().await?;
-        rows.retain(|row| row.path == *path);
-        Ok(rows)
-    }
 }
 
 /// The primary may have a write, and cannot be read: a refusal could deny what is there.
@@ -273,35 +252,6 @@ fn unread(primary: &Replica, write: &Write<'_>, error: Error) -> Error {
         .with_path(write.path)
         .with_detail("what became of the write could not be read")
         .with_source(error)
-}
-
-/// The version of a secret that waits for the primary: the newest, or the one of this number.
-pub(super) fn own(rows: &[Row], path: &SecretPath, at: Option<&VersionId>) -> Option<Secret> {
-    let of_path = rows.iter().filter(|row| row.path == *path);
-    let stamped = of_path.filter_map(|row| Some((row.secret.stamp.as_ref()?, &row.secret)));
-    let is_wanted = |stamp: &Stamp| at.is_none_or(|at| at.number() == Some(stamp.version));
-    let newest = stamped.filter(|(stamp, _)| is_wanted(stamp)).max_by_key(|(stamp, _)| stamp.version);
-    newest.map(|(stamp, secret)| {
-        let mut found = Secret::new(VersionId::from_number(stamp.version), secret.value.duplicate());
-        found.stamp = Some(stamp.clone());
-        found.served = Some(Served::new(JOURNAL, true));
-        found
-    })
-}
-
-/// A first page with what waits, and any page without what waits being on it as it was before.
-pub(super) fn with_own(mut page: Page, rows: &[Row], prefix: Option<&SecretPath>, is_first: bool) -> Page {
-    page.items.retain(|item| rows.iter().all(|row| row.path != item.path));
-    if is_first {
-        let newest: BTreeMap<&SecretPath, &Row> = rows.iter().map(|row| (&row.path, row)).collect();
-        let under = newest.into_values().filter(|row| prefix.is_none_or(|prefix| row.path.is_under(prefix)));
-        page.items.extend(under.map(|row| {
-            let mut item = Listed::new(row.path.clone());
-            item.stamp.clone_from(&row.secret.stamp);
-            item
-        }));
-    }
-    page
 }
 
 pub(super) const fn is_down(kind: ErrorKind) -> bool {
