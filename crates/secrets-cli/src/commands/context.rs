@@ -141,7 +141,7 @@ impl Context {
     /// How the safe is opened over the backends of the environment in force.
     ///
     /// # Errors
-    /// As [`backends::named`].
+    /// As [`crate::backends::named`].
     pub fn options(&self) -> Result<Options, Failure> {
         let settings = &self.configuration.settings;
         let mut made = Made::new(&self.configuration, self.places().store());

@@ -135,10 +135,10 @@ async fn promote(context: &Context, name: &str, accept_behind: bool) -> Result<u
     config.accept_behind = accept_behind;
     let promoted = safe.promote(&place, &config).await.map_err(|error| {
         let failure = context.failure(error);
-        if accept_behind {
-            failure
-        } else {
+        if failure.code() == exit::CONFLICT && !accept_behind {
             failure.hint("`secrets sync plan` shows what differs; --accept-behind goes on all the same")
+        } else {
+            failure
         }
     })?;
     output::note(&format!("{name} is the primary now (term {})", promoted.term));

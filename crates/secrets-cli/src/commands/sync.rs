@@ -45,6 +45,11 @@ fn scope(args: &PlanArgs) -> Result<Scope, Failure> {
 }
 
 async fn planned(context: &Context, safe: &Safe, args: &PlanArgs) -> Result<Plan, Failure> {
+    if !safe.has_several() {
+        let environment = context.configuration.settings.environment();
+        let alone = format!("environment {environment} has one backend: there is nothing to compare");
+        return Err(Failure::usage(alone).hint("`failover` and `backup` in [environments] name others"));
+    }
     let speaks = context.terminal.stderr && args.output.chosen() == OutputFormat::Table;
     let told = |place: &str, count: usize| {
         if speaks {
