@@ -69,6 +69,14 @@ impl Safe {
         Ok(self.sealed()?.replicas())
     }
 
+    /// The same, after a look at what other processes left in the state.
+    async fn looked_up(&self) -> Result<&Arc<FailoverBackend>> {
+        let group = self.group()?;
+        let state = Arc::clone(&self.stack.recorder().state);
+        blocking(move || state.load(&[])).await?;
+        Ok(group)
+    }
+
     /// Whether the environment has more than one backend.
     #[must_use]
     pub fn has_several(&self) -> bool {
@@ -92,10 +100,10 @@ impl Safe {
     /// # Errors
     /// [`Backend`](crate::Error::Backend) where the journal cannot be read.
     pub async fn drain(&self) -> Result<Drained> {
-        match self.group() {
-            Ok(group) => Ok(group.drain().await?),
-            Err(_) => Ok(Drained::default()),
+        if !self.has_several() {
+            return Ok(Drained::default());
         }
+        Ok(self.looked_up().await?.drain().await?)
     }
 
     /// How each backend of the environment is now.
@@ -104,9 +112,7 @@ impl Safe {
     /// [`Backend`](crate::Error::Backend) where the journal cannot be read;
     /// [`InvalidInput`](crate::Error::InvalidInput) where values are plain.
     pub async fn health(&self) -> Result<Vec<Health>> {
-        let group = self.group()?;
-        self.stack.recorder().state.load(&[])?;
-        Ok(group.health().await?)
+        Ok(self.looked_up().await?.health().await?)
     }
 
     /// What the backends lack of each other. Without [`Scope::verify`] no value is read.
@@ -118,7 +124,7 @@ impl Safe {
         scope: &Scope,
         progress: &(dyn Fn(&str, usize) + Send + Sync),
     ) -> Result<Plan> {
-        let group = self.group()?;
+        let group = self.looked_up().await?;
         self.learn_promotions().await;
         Ok(plan(group, scope, progress).await?)
     }
@@ -133,7 +139,7 @@ impl Safe {
         config: &ApplyConfig,
         progress: &mut (dyn FnMut(&Step, &Applied) + Send),
     ) -> Result<Drained> {
-        let group = self.group()?;
+        let group = self.looked_up().await?;
         let recorder = self.stack.recorder();
         let paths: BTreeSet<&SecretPath> = plan.steps.iter().map(|step| &step.path).collect();
         let paths: Vec<SecretPath> = paths.into_iter().cloned().collect();
@@ -160,7 +166,7 @@ impl Safe {
     /// # Errors
     /// [`Backend`](crate::Error::Backend) where a backend cannot answer.
     pub async fn contenders(&self, path: &SecretPath) -> Result<Vec<Contender>> {
-        let rivals = self.group()?.rivals(path).await?;
+        let rivals = self.looked_up().await?.rivals(path).await?;
         let shown = rivals.into_iter().map(|rival| Contender {
             holders: rival.holders,
             version: VersionId::from_number(rival.stamp.version),
@@ -189,7 +195,7 @@ impl Safe {
     /// [`Backend`](crate::Error::Backend): `Conflict` where others have what it cannot be brought to, and that is not
     /// accepted, or another was promoted at the same moment; those of the new primary.
     pub async fn promote(&self, name: &str, config: &PromoteConfig) -> Result<Promoted> {
-        let group = self.group()?;
+        let group = self.looked_up().await?;
         if group.replicas().iter().all(|replica| replica.name() != name) {
             return Err(Error::InvalidInput(format!("{name} is no backend of this environment")));
         }

@@ -359,3 +359,19 @@ async fn what_was_learned_of_a_backend_that_is_down_is_known_to_the_next_process
     pause().await;
     assert_eq!(served(open(&home, &one, &two).await).await.by, "one");
 }
+
+#[tokio::test]
+async fn what_another_process_left_is_drained_by_one_that_was_open_all_the_while() {
+    let (home, one, two) = (Home::new().await, Switch::new("one"), Switch::new("two"));
+    let first = open(&home, &one, &two).await;
+    set(&first, "a", "1").await;
+    first.drain().await.unwrap();
+    assert_eq!(value(&first, "a").await, "1");
+    one.turn(false);
+    set(&open(&home, &one, &two).await, "a", "2").await;
+    assert_eq!(value(&first, "a").await, "2", "it waits in the state of both");
+    one.turn(true);
+    pause().await;
+    assert_eq!(first.drain().await.unwrap().left, 0);
+    assert_eq!(bytes(&one, "a").await, bytes(&two, "a").await);
+}
