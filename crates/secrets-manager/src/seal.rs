@@ -44,6 +44,9 @@ impl SealBackend {
     /// Reads what has been seen of these secrets, in one opening of the state.
     pub(crate) async fn load(&self, paths: &[SecretPath]) -> Result<()> {
         let (state, objects) = (Arc::clone(&self.state), self.tenant.objects(paths));
+        if state.has_loaded(&objects) {
+            return Ok(());
+        }
         blocking(move || state.load(&objects)).await.map_err(|error| self.state_error(&error))
     }
 

@@ -4,6 +4,7 @@
 
 mod db;
 mod journal;
+mod looked;
 mod mark;
 mod medium;
 mod outbox;
@@ -17,6 +18,7 @@ use std::time::Duration;
 
 use getrandom::SysRng;
 use redb::{ReadableTable, ReadableTableMetadata, TableDefinition, TableError, WriteTransaction};
+use secrets_backend::Timestamp;
 use secrets_crypto::{ObjectId, StateKey};
 
 use crate::term::Promotion;
@@ -24,6 +26,7 @@ use crate::term::Promotion;
 use db::Db;
 pub use db::StateError;
 pub(crate) use journal::{JournalRow, OperationId};
+use looked::{FileId, Looked};
 pub(crate) use mark::{Mark, MarkKind};
 pub(crate) use outbox::{Change, OutboxRow};
 use replicas::Remembered;
@@ -46,6 +49,8 @@ pub(crate) struct State {
     key: StateKey,
     /// Marks of the operations under way, so that one operation opens the file once.
     seen: Mutex<HashMap<ObjectId, Option<Mark>>>,
+    /// Which of them were read from the file as it is.
+    looked: Mutex<Looked>,
     /// Entries of the audit log, as its last append left it.
     audit: AtomicU64,
     /// Of replicas, as of the last look.
@@ -83,6 +88,7 @@ impl State {
             db: Db::new(path, wait),
             key,
             seen: Mutex::default(),
+            looked: Mutex::default(),
             audit: AtomicU64::new(0),
             replicas: Mutex::default(),
             outgoing: AtomicBool::new(true),
@@ -95,8 +101,13 @@ impl State {
     }
 
     /// Reads the marks of some objects in one opening; [`State::mark`] answers from them afterwards. What is remembered
-    /// of replicas is read with them.
+    /// of replicas is read with them. A file that is as it was is not read again.
     pub(crate) fn load(&self, objects: &[ObjectId]) -> Result<(), StateError> {
+        // Before it is read: what is written meanwhile makes another of it.
+        let file = FileId::of(self.db.path(), Timestamp::now());
+        if self.is_loaded(file, objects) {
+            return Ok(());
+        }
         let found = self.db.read(|transaction| {
             let glance = self.glance(transaction, objects)?;
             let table = match transaction.open_table(MARKS) {
@@ -124,7 +135,18 @@ impl State {
             let mark = row.map(|row| self.open_mark(*object, &row)).transpose()?;
             self.remember(*object, mark);
         }
+        self.looked().note(file, objects);
         Ok(())
+    }
+
+    /// Whether [`State::load`] would find what it found before, and so reads nothing.
+    pub(crate) fn has_loaded(&self, objects: &[ObjectId]) -> bool {
+        self.is_loaded(FileId::of(self.db.path(), Timestamp::now()), objects)
+    }
+
+    fn is_loaded(&self, file: Option<FileId>, objects: &[ObjectId]) -> bool {
+        let seen = self.seen();
+        self.looked().has(file, objects) && objects.iter().all(|object| seen.contains_key(object))
     }
 
     /// The mark of an object, as [`State::load`] found it or as it was recorded since.
@@ -287,12 +309,17 @@ impl State {
         let mut seen = self.seen();
         if seen.len() >= SEEN_LIMIT {
             seen.clear();
+            self.looked().forget();
         }
         let newest = match (seen.get(&object).copied().flatten(), mark) {
             (Some(old), Some(new)) if old.is_beyond(&new) => Some(old),
             (old, new) => new.or(old),
         };
         seen.insert(object, newest);
+    }
+
+    fn looked(&self) -> std::sync::MutexGuard<'_, Looked> {
+        self.looked.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn seen(&self) -> std::sync::MutexGuard<'_, HashMap<ObjectId, Option<Mark>>> {
@@ -510,5 +537,32 @@ mod tests {
         }
         let found = |environment| state.survey(&[], environment).unwrap().promotion;
         assert_eq!((found("production"), found("staging")), (Some(promotion(4)), None));
+    }
+
+    #[test]
+    fn a_file_that_is_as_it_was_is_not_read_again_and_one_that_changed_is() {
+        let (_directory, path) = scratch();
+        let state = State::new(path.clone(), key(), Duration::from_secs(1));
+        state.record(&[(OBJECT, live(1))]).unwrap();
+        let long_ago = std::time::SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_000);
+        let file = || std::fs::File::options().write(true).open(&path).unwrap();
+        file().set_modified(long_ago).unwrap();
+        state.load(&[OBJECT]).unwrap();
+        let good = std::fs::read(&path).unwrap();
+        std::fs::write(&path, vec![0; good.len()]).unwrap();
+        file().set_modified(long_ago).unwrap();
+        assert!(state.has_loaded(&[OBJECT]) && state.load(&[OBJECT]).is_ok(), "nothing is read");
+        assert!(!state.has_loaded(&[ObjectId::from_bytes([8; 16])]), "another object is");
+        file().set_modified(long_ago + Duration::from_nanos(1)).unwrap();
+        assert!(!state.has_loaded(&[OBJECT]) && state.load(&[OBJECT]).is_err());
+        std::fs::write(&path, good).unwrap();
+        assert!(!state.has_loaded(&[]), "a change of this moment may be followed by another");
+        state.load(&[OBJECT]).unwrap();
+        assert!(!state.has_loaded(&[OBJECT]));
+        file().set_modified(long_ago).unwrap();
+        state.load(&[OBJECT]).unwrap();
+        state.seen().clear();
+        assert!(!state.has_loaded(&[OBJECT]), "what was forgotten is read again");
+        assert_eq!(state.mark(OBJECT).unwrap(), Some(live(1)));
     }
 }
