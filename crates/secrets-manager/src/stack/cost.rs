@@ -9,12 +9,13 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use self::staged::Staged;
+use crate::recorder::Version;
 use crate::{
     ApplyConfig, InitOptions, Options, Place, Places, Safe, Scope, Standby, Unlock, init, test_rounds,
 };
 use futures_util::{StreamExt, stream};
-use secrets_audit::{Action, Durability, NewEntry, OpId, Outcome};
-use secrets_backend::{NewSecret, PutMode, SecretBackend, SecretPath, Timestamp};
+use secrets_audit::Action;
+use secrets_backend::{NewSecret, PutMode, SecretBackend, SecretPath};
 use secrets_backend_local::{LocalBackend, LocalConfig};
 
 /// A whole proof has this many rounds at least; with fewer, a busy machine decides.
@@ -93,17 +94,9 @@ async fn a_healthy_local_read_costs_little_beside_a_sealed_read_and_one_audit_ap
         let began = Instant::now();
         let sealed = store.get(&at, None).await.unwrap();
         let opened = recorder.tenant.open(&at, None, sealed.value.expose()).unwrap();
-        let op = OpId::from_bytes([7; 16]);
-        let mut entry = NewEntry::new(
-            Timestamp::now().as_millis(),
-            recorder.boot.clone(),
-            op,
-            Action::SecretRead,
-            Outcome::Ok,
-        );
-        entry.objects = vec![recorder.object(&at, crate::recorder::Version::of(&opened.stamp))];
-        let log = Arc::clone(&recorder.log);
-        crate::blocking::blocking(move || log.append(vec![entry], Durability::Synced)).await.unwrap();
+        let object = recorder.object(&at, Version::of(&opened.stamp));
+        let call = recorder.call(Action::SecretRead).unwrap();
+        recorder.read(call, std::slice::from_ref(&at), vec![object], None).await.unwrap();
         least.push(began.elapsed());
     }
     let (ratio, ours, least) = ratio(ours, least);
