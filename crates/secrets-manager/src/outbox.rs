@@ -32,9 +32,9 @@ impl Outbox {
         })
     }
 
-    async fn change(&self, rows: &[u64], change: Change) -> Result<()> {
+    async fn change(&self, rows: &[u64], change: Change) -> Result<Vec<u64>> {
         if rows.is_empty() {
-            return Ok(());
+            return Ok(Vec::new());
         }
         let rows = rows.to_vec();
         self.with(move |state| state.change_outgoing(&rows, &change)).await
@@ -71,16 +71,20 @@ impl Journal for Outbox {
         self.with(move |state| state.add_outgoing(&rows)).await
     }
 
-    async fn acknowledge(&self, rows: &[u64]) -> Result<()> {
+    async fn acknowledge(&self, rows: &[u64]) -> Result<Vec<u64>> {
         self.change(rows, Change::Acknowledge).await
     }
 
     async fn done(&self, rows: &[u64], replica: &str) -> Result<()> {
-        self.change(rows, Change::Strike(replica.to_owned())).await
+        self.change(rows, Change::Strike(replica.to_owned())).await.map(drop)
     }
 
     async fn forget(&self, rows: &[u64]) -> Result<()> {
-        self.change(rows, Change::Remove).await
+        self.change(rows, Change::Remove).await.map(drop)
+    }
+
+    async fn abandon(&self, rows: &[u64]) -> Result<()> {
+        self.change(rows, Change::Abandon).await.map(drop)
     }
 
     async fn rows(&self) -> Result<Vec<Row>> {

@@ -78,11 +78,12 @@ pub trait Journal: fmt::Debug + Send + Sync {
     /// When they are not kept; then nothing was begun.
     async fn add(&self, rows: &[NewRow<'_>]) -> Result<Vec<u64>>;
 
-    /// Notes that somebody is about to be told that these versions are written.
+    /// Notes that somebody is about to be told that these versions are written; answers which rows are there. Of one that
+    /// is not, another process has decided: nobody may be told that it waits.
     ///
     /// # Errors
     /// When that could not be noted; then nobody may be told.
-    async fn acknowledge(&self, rows: &[u64]) -> Result<()>;
+    async fn acknowledge(&self, rows: &[u64]) -> Result<Vec<u64>>;
 
     /// A replica has these versions, or ones that follow them. A row without targets is gone.
     ///
@@ -95,6 +96,13 @@ pub trait Journal: fmt::Debug + Send + Sync {
     /// # Errors
     /// When they are still there.
     async fn forget(&self, rows: &[u64]) -> Result<()>;
+
+    /// Takes those rows back of which nobody was told, in one step with looking whether somebody was: the process that
+    /// wrote them may be about to tell.
+    ///
+    /// # Errors
+    /// When they are still there.
+    async fn abandon(&self, rows: &[u64]) -> Result<()>;
 
     /// The rows that are there, oldest first.
     ///

@@ -27,6 +27,8 @@ pub(crate) enum Change {
     Strike(String),
     /// It is gone.
     Remove,
+    /// It is gone, unless somebody was told.
+    Abandon,
 }
 
 impl State {
@@ -49,9 +51,10 @@ impl State {
         Ok(ids)
     }
 
-    /// Changes those of the rows that are there, in one durable transaction.
-    pub(crate) fn change_outgoing(&self, ids: &[u64], change: &Change) -> Result<(), StateError> {
+    /// Changes those of the rows that are there, in one durable transaction; answers which.
+    pub(crate) fn change_outgoing(&self, ids: &[u64], change: &Change) -> Result<Vec<u64>, StateError> {
         self.db.write(|transaction| {
+            let mut there = Vec::with_capacity(ids.len());
             let mut table = transaction.open_table(OUTBOX)?;
             for id in ids {
                 let key = id.to_be_bytes();
@@ -59,10 +62,13 @@ impl State {
                     continue;
                 };
                 let mut row = self.open_outgoing(&key, &sealed).map_err(into_redb)?;
+                there.push(*id);
                 match change {
                     Change::Acknowledge => row.acknowledged = true,
                     Change::Strike(replica) => row.targets.retain(|name| name != replica),
                     Change::Remove => row.targets.clear(),
+                    Change::Abandon if row.acknowledged => {}
+                    Change::Abandon => row.targets.clear(),
                 }
                 match row.encode().filter(|_| !row.targets.is_empty()) {
                     Some(plain) => {
@@ -72,7 +78,7 @@ impl State {
                     None => drop(table.remove(key.as_slice())?),
                 }
             }
-            Ok(())
+            Ok(there)
         })
     }
 
@@ -194,6 +200,17 @@ mod tests {
         assert_eq!(state.outgoing().unwrap().len(), 1);
         state.change_outgoing(&[second], &Change::Remove).unwrap();
         assert!(state.outgoing().unwrap().is_empty());
+    }
+
+    #[test]
+    fn a_row_of_which_somebody_was_told_is_not_abandoned_and_of_an_abandoned_one_nobody_is_told() {
+        let directory = tempfile::tempdir().unwrap();
+        let state = state(directory.path());
+        let ids = state.add_outgoing(&[row("a", &["one"]), row("b", &["one"])]).unwrap();
+        assert_eq!(state.change_outgoing(&ids[..1], &Change::Acknowledge).unwrap(), ids[..1]);
+        state.change_outgoing(&ids, &Change::Abandon).unwrap();
+        assert_eq!(state.outgoing().unwrap().len(), 1);
+        assert_eq!(state.change_outgoing(&ids, &Change::Acknowledge).unwrap(), ids[..1]);
     }
 
     #[test]

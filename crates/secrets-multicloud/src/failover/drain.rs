@@ -96,7 +96,8 @@ impl FailoverBackend {
                 }
                 Brought::Diverged if source.is_none() && !row.acknowledged => {
                     tracing::warn!(path = %row.path, "a write that nobody was told of came too late, and is dropped");
-                    note(journal.forget(&[row.id]).await);
+                    // Unless somebody is told of it at this moment: then the next draining finds a conflict.
+                    note(journal.abandon(&[row.id]).await);
                     return false;
                 }
                 Brought::Diverged => {

@@ -39,6 +39,8 @@ enum Mood {
     Lies(u8),
     /// Says that it stored what it did not.
     Forgets,
+    /// Takes 50 ms.
+    Slow,
 }
 
 impl Moody {
@@ -56,6 +58,10 @@ impl Moody {
         match mood {
             Mood::Well | Mood::Forgets => Ok(None),
             Mood::Lies(content) => Ok(Some(content)),
+            Mood::Slow => {
+                tokio::time::sleep(Duration::from_millis(50)).await;
+                Ok(None)
+            }
             Mood::Hangs => std::future::pending().await,
             Mood::Fails(kind) => {
                 let error = Error::new(kind, Operation::Get, "moody");

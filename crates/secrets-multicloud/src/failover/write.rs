@@ -150,12 +150,15 @@ impl FailoverBackend {
                 }
             }
         }
-        if !waiting.is_empty()
-            && let Err(error) = journal.acknowledge(&waiting).await
-        {
-            answers.iter_mut().filter(|answer| matches!(answer, Ok(Level::Local))).for_each(|answer| {
-                *answer = Err(self.undecided(&error));
-            });
+        if !waiting.is_empty() {
+            let there = journal.acknowledge(&waiting).await;
+            for (answer, id) in answers.iter_mut().zip(ids).filter(|(_, id)| waiting.contains(id)) {
+                match &there {
+                    Ok(there) if there.contains(id) => {}
+                    Ok(_) => *answer = Err(self.decided_elsewhere()),
+                    Err(error) => *answer = Err(self.undecided(error)),
+                }
+            }
         }
         answers
     }
@@ -164,6 +167,12 @@ impl FailoverBackend {
     fn undecided(&self, failure: &Error) -> Error {
         self.error(ErrorKind::TimedOut, Operation::Put)
             .with_detail(format!("{}; but it is still in the journal", failure.kind()))
+    }
+
+    /// What is told of a write that another process found in the journal, and brought to its end or dropped as too late.
+    fn decided_elsewhere(&self) -> Error {
+        self.error(ErrorKind::TimedOut, Operation::Put)
+            .with_detail("another process took it out of the journal: a read shows what became of it")
     }
 
     /// Waits until the others have what was written, for as long as that may take.

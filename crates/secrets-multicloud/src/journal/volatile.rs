@@ -68,13 +68,20 @@ impl Journal for Volatile {
         Ok(ids)
     }
 
-    async fn acknowledge(&self, rows: &[u64]) -> Result<()> {
-        self.working()?
-            .rows
-            .iter_mut()
-            .filter(|row| rows.contains(&row.id))
-            .for_each(|row| row.acknowledged = true);
+    async fn abandon(&self, rows: &[u64]) -> Result<()> {
+        self.working()?.rows.retain(|row| row.acknowledged || !rows.contains(&row.id));
         Ok(())
+    }
+
+    async fn acknowledge(&self, rows: &[u64]) -> Result<Vec<u64>> {
+        let mut kept = self.working()?;
+        let there = kept.rows.iter_mut().filter(|row| rows.contains(&row.id));
+        Ok(there
+            .map(|row| {
+                row.acknowledged = true;
+                row.id
+            })
+            .collect())
     }
 
     async fn done(&self, rows: &[u64], replica: &str) -> Result<()> {

@@ -111,6 +111,7 @@ impl State {
                         .for_each(|row| row.acknowledged = true);
                 }
                 [b"gone", id, _] => rows.retain(|row| row.id != number(id)),
+                [b"late", id, _] => rows.retain(|row| row.id != number(id) || row.acknowledged),
                 _ => {}
             }
             rows.retain(|row| !row.targets.is_empty());
@@ -158,9 +159,11 @@ impl Journal for State {
         Ok(ids)
     }
 
-    async fn acknowledge(&self, rows: &[u64]) -> Result<()> {
+    async fn acknowledge(&self, rows: &[u64]) -> Result<Vec<u64>> {
         self.scene.reach(Phase::BeforeAnswer, self.installation).await;
-        self.change_each(b"told", rows, b"").await
+        self.change_each(b"told", rows, b"").await?;
+        let there = self.rows().await?;
+        Ok(rows.iter().copied().filter(|id| there.iter().any(|row| row.id == *id)).collect())
     }
 
     async fn done(&self, rows: &[u64], replica: &str) -> Result<()> {
@@ -168,6 +171,10 @@ impl Journal for State {
             self.scene.reach(Phase::BeforeAnswer, self.installation).await;
         }
         self.change_each(b"done", rows, replica.as_bytes()).await
+    }
+
+    async fn abandon(&self, rows: &[u64]) -> Result<()> {
+        self.change_each(b"late", rows, b"").await
     }
 
     async fn forget(&self, rows: &[u64]) -> Result<()> {

@@ -228,6 +228,28 @@ async fn a_write_that_nobody_was_told_of_and_that_came_too_late_is_dropped() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_write_that_is_told_of_while_another_process_drains_is_kept() {
+    let (replicas, backend) = three().await;
+    let journal = Arc::clone(backend.journal.as_ref().unwrap());
+    let ours = next(3, 3, 2);
+    let rows = journal.add(&[NewRow::new(&path("a"), &ours, &["one", "two", "three"])]).await.unwrap();
+    replicas[0].memory.put(&path("a"), &next(3, 9, 2), &PutMode::Upsert).await.unwrap();
+    // The other process has read the row, and asks the primary; meanwhile its writer tells.
+    replicas[0].is(Mood::Slow);
+    let drained = tokio::join!(backend.drain(), async {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+        assert_eq!(journal.acknowledge(&rows).await.unwrap(), rows);
+    });
+    drained.0.unwrap();
+    replicas[0].is(Mood::Well);
+    assert_eq!(backend.drain().await.unwrap().diverged, [path("a")].into());
+    // And the other way round: of what was dropped as too late nobody is told.
+    let late = journal.add(&[NewRow::new(&path("a"), &ours, &["one"])]).await.unwrap();
+    journal.abandon(&late).await.unwrap();
+    assert!(journal.acknowledge(&late).await.unwrap().is_empty());
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_write_whose_process_was_killed_is_completed_by_the_next() {
     let (replicas, backend) = three().await;
     let journal = Arc::clone(backend.journal.as_ref().unwrap());
