@@ -189,7 +189,7 @@ fn a_kind_of_a_later_version_is_an_error_for_who_uses_it() {
 #[test]
 fn every_setting_of_an_environment_is_a_known_name() {
     let file = "[environments.p]\nprimary = \"a\"\nfailover = [\"b\"]\nbackup = [\"local\"]\nack = \"local\"
-        when_primary_down = \"journal\"\nreads = { a = 1 }\n[environments.p.routes.x]\nprimary = \"c\"\n";
+        when_primary_down = \"journal\"\nnext_on = [\"not-found\"]\nreads = { a = 1 }\n[environments.p.routes.x]\nprimary = \"c\"\n";
     let settings = settings(file, "p");
     let written = serde_json::to_value(&settings.environments["p"]).unwrap();
     let mut names: Vec<&str> = written.as_object().unwrap().keys().map(String::as_str).collect();
