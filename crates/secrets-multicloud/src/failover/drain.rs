@@ -134,7 +134,9 @@ impl FailoverBackend {
             return Brought::Not;
         }
         let brought = if row.purges {
-            purged(replica, source, row, stamp).await
+            let others = self.route(&row.path).replicas().filter(|other| *other != at);
+            let others: Vec<&Replica> = others.map(|other| &self.replicas[other]).collect();
+            purged(replica, &others, source, row, stamp).await
         } else {
             brought(replica, source, row, stamp).await
         };
@@ -174,17 +176,27 @@ async fn brought(replica: &Replica, source: Option<&Replica>, row: &Row, stamp: 
 
 /// Removes all that a replica has of a secret below the tombstone, which it leaves there. Below it the number alone
 /// decides: who purges means every version.
-async fn purged(replica: &Replica, source: Option<&Replica>, row: &Row, stamp: &Stamp) -> Result<Forwarded> {
+async fn purged(
+    replica: &Replica,
+    others: &[&Replica],
+    source: Option<&Replica>,
+    row: &Row,
+    stamp: &Stamp,
+) -> Result<Forwarded> {
     match replica.held(&row.path).await? {
         Some((_, held)) if held.content_id.matches(&stamp.content_id) => {
             return without_history(replica, row, stamp).await;
         }
         Some((_, held)) if held.version == stamp.version => return Ok(Forwarded::Diverged),
         Some((_, held)) if held.version > stamp.version => {
-            let follows = follows(replica, source, &row.path, &held, stamp).await?;
-            // The primary's own newest version is not put at risk for that.
-            let is_safe = follows == Forwarded::Has && source.is_some();
-            return if is_safe { without_history(replica, row, stamp).await } else { Ok(follows) };
+            return match follows(replica, source, &row.path, &held, stamp).await? {
+                // What is the newest goes for a moment: where it is the primary's, another replica has to have it.
+                Forwarded::Has if source.is_some() || is_elsewhere(others, row, &held).await => {
+                    without_history(replica, row, stamp).await
+                }
+                Forwarded::Has if has_history(replica, row, stamp).await? => Ok(Forwarded::Unproven),
+                follows => Ok(follows),
+            };
         }
         _ => {}
     }
@@ -199,14 +211,29 @@ async fn purged(replica: &Replica, source: Option<&Replica>, row: &Row, stamp: &
 /// Removes what a replica still has from before a purge, whose tombstone or a later version came there as a copy: what is
 /// the newest is put back.
 async fn without_history(replica: &Replica, row: &Row, tombstone: &Stamp) -> Result<Forwarded> {
-    let versions = replica.versions(&row.path).await?;
-    let is_before = |meta: &VersionMeta| meta.id.number().is_some_and(|number| number < tombstone.version);
-    if versions.iter().any(is_before) {
+    if has_history(replica, row, tombstone).await? {
         let (newest, stamp) = replica.envelope(&row.path).await?;
         replica.purge(&row.path).await?;
         stored(replica, &row.path, &newest, &stamp, &PutMode::Create).await?;
     }
     Ok(Forwarded::Has)
+}
+
+/// Whether a replica has versions from before a purge.
+async fn has_history(replica: &Replica, row: &Row, tombstone: &Stamp) -> Result<bool> {
+    let is_before = |meta: &VersionMeta| meta.id.number().is_some_and(|number| number < tombstone.version);
+    Ok(replica.versions(&row.path).await?.iter().any(is_before))
+}
+
+/// Whether another replica has this version, too.
+async fn is_elsewhere(others: &[&Replica], row: &Row, stamp: &Stamp) -> bool {
+    for other in others {
+        if other.held(&row.path).await.is_ok_and(|held| held.is_some_and(|(_, held)| held.agrees_with(stamp)))
+        {
+            return true;
+        }
+    }
+    false
 }
 
 /// How many secrets are brought forward side by side.
