@@ -221,8 +221,13 @@ impl FailoverBackend {
             // Another process that found our row may have been faster with the same bytes.
             Err(error) if matches!(error.kind(), ErrorKind::Conflict | ErrorKind::AlreadyExists) => {
                 let held = primary.held(write.path).await.map_err(|error| unread(primary, write, error))?;
-                if !held.is_some_and(|(_, held)| held.content_id.matches(&stamp.content_id)) {
-                    return Err(error);
+                match held.map(|(_, held)| held.content_id) {
+                    Some(held) if held.matches(&stamp.content_id) => {}
+                    // It refuses what would follow what it shows: one of the two is out of date.
+                    held if held == stamp.parent => {
+                        return Err(unread(primary, write, contradiction(primary)));
+                    }
+                    _ => return Err(error),
                 }
             }
             Err(error) => return Err(error),
@@ -250,6 +255,10 @@ impl FailoverBackend {
     fn names(&self, route: &Route) -> Vec<&str> {
         route.members.iter().map(|member| self.replicas[member.replica].name()).collect()
     }
+}
+
+fn contradiction(primary: &Replica) -> Error {
+    Error::new(ErrorKind::Stale, Operation::Put, primary.name().to_owned())
 }
 
 /// The primary may have a write, and cannot be read: a refusal could deny what is there.
