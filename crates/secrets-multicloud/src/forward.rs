@@ -31,7 +31,7 @@ pub(crate) async fn forward(
 ) -> Result<Forwarded> {
     for _ in 0..ATTEMPTS {
         let held = replica.held(path).await?;
-        let mode = match (relation(Some(stamp), held.as_ref().map(|(_, theirs)| theirs), &|_| None), held) {
+        let mode = match (relation(Some(stamp), held.as_ref().map(|(_, theirs)| theirs)), held) {
             (Relation::Equal | Relation::Behind, _) => return Ok(Forwarded::Has),
             (Relation::Ahead, None) => PutMode::Create,
             (Relation::Ahead, Some((native, _))) => PutMode::Replace(native),

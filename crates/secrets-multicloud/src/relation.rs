@@ -1,6 +1,6 @@
-//! How two copies of one secret relate: by their parents and by what is on record, never by a clock.
+//! How two copies of one secret relate: by their parents, never by a clock.
 
-use secrets_backend::{ContentId, Stamp};
+use secrets_backend::Stamp;
 
 /// How the first copy of a secret relates to the second.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,12 +34,9 @@ impl Relation {
     }
 }
 
-/// The content of each version of a secret that is known to belong to one history.
-pub type Record<'a> = dyn Fn(u64) -> Option<ContentId> + Sync + 'a;
-
 /// Relates two copies; none is a secret that was never there, since what was deleted or purged leaves a tombstone.
 #[must_use]
-pub fn relation(first: Option<&Stamp>, second: Option<&Stamp>, record: &Record<'_>) -> Relation {
+pub fn relation(first: Option<&Stamp>, second: Option<&Stamp>) -> Relation {
     match (first, second) {
         (None, None) => Relation::Equal,
         (Some(_), None) => Relation::Ahead,
@@ -47,19 +44,15 @@ pub fn relation(first: Option<&Stamp>, second: Option<&Stamp>, record: &Record<'
         (Some(first), Some(second)) if first.version == second.version => {
             if first.content_id.matches(&second.content_id) { Relation::Equal } else { Relation::Diverged }
         }
-        (Some(first), Some(second)) if first.version > second.version => ahead(first, second, record),
-        (Some(first), Some(second)) => ahead(second, first, record).reversed(),
+        (Some(first), Some(second)) if first.version > second.version => ahead(first, second),
+        (Some(first), Some(second)) => ahead(second, first).reversed(),
     }
 }
 
 /// Relates two copies of which the first has the higher number.
-fn ahead(newer: &Stamp, older: &Stamp, record: &Record<'_>) -> Relation {
+fn ahead(newer: &Stamp, older: &Stamp) -> Relation {
     let is_next = newer.version - 1 == older.version;
-    let by_parent = newer.parent.filter(|_| is_next).map(|parent| parent.matches(&older.content_id));
-    let of_record = |stamp: &Stamp| record(stamp.version).map(|known| known.matches(&stamp.content_id));
-    // The record says something about both only where the newer one belongs to it.
-    let by_record = || of_record(newer).filter(|&is_known| is_known).and_then(|_| of_record(older));
-    match by_parent.or_else(by_record) {
+    match newer.parent.filter(|_| is_next).map(|parent| parent.matches(&older.content_id)) {
         Some(true) => Relation::Ahead,
         Some(false) => Relation::Diverged,
         None => Relation::AheadUnproven,
@@ -69,7 +62,7 @@ fn ahead(newer: &Stamp, older: &Stamp, record: &Record<'_>) -> Relation {
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
-    use secrets_backend::StampKind;
+    use secrets_backend::{ContentId, StampKind};
 
     use super::*;
 
@@ -82,7 +75,7 @@ mod tests {
     }
 
     fn of(first: &Stamp, second: &Stamp) -> Relation {
-        relation(Some(first), Some(second), &|_| None)
+        relation(Some(first), Some(second))
     }
 
     #[test]
@@ -97,28 +90,15 @@ mod tests {
 
     #[test]
     fn an_absence_is_behind_everything() {
-        let none = |_| None;
-        assert_eq!(relation(None, None, &none), Relation::Equal);
-        assert_eq!(relation(Some(&stamp(9, 1, None)), None, &none), Relation::Ahead);
-        assert_eq!(relation(None, Some(&stamp(9, 1, None)), &none), Relation::Behind);
+        assert_eq!(relation(None, None), Relation::Equal);
+        assert_eq!(relation(Some(&stamp(9, 1, None)), None), Relation::Ahead);
+        assert_eq!(relation(None, Some(&stamp(9, 1, None))), Relation::Behind);
     }
 
     #[test]
-    fn the_record_spans_several_versions_where_the_newer_one_is_in_it() {
-        let record = |version: u64| (1..=7).contains(&version).then(|| id(u8::try_from(version).unwrap()));
-        let of = |first: &Stamp, second: &Stamp| relation(Some(first), Some(second), &record);
-        assert_eq!(of(&stamp(7, 7, Some(6)), &stamp(3, 3, None)), Relation::Ahead);
-        assert_eq!(of(&stamp(7, 7, Some(6)), &stamp(3, 99, None)), Relation::Diverged);
-        assert_eq!(
-            of(&stamp(9, 9, Some(8)), &stamp(3, 3, None)),
-            Relation::AheadUnproven,
-            "beyond the record"
-        );
-        assert_eq!(
-            of(&stamp(7, 99, Some(6)), &stamp(3, 3, None)),
-            Relation::AheadUnproven,
-            "not in the record"
-        );
+    fn over_several_versions_the_stamps_alone_show_nothing() {
+        assert_eq!(of(&stamp(9, 9, Some(8)), &stamp(3, 3, None)), Relation::AheadUnproven);
+        assert_eq!(of(&stamp(3, 3, None), &stamp(9, 9, Some(8))), Relation::BehindUnproven);
     }
 
     #[test]
@@ -135,20 +115,16 @@ mod tests {
 
     proptest! {
         #[test]
-        fn both_sides_see_the_same(
-            first in any_stamp(), second in any_stamp(), known in proptest::collection::vec(proptest::option::of(0_u8..3), 6)
-        ) {
-            let record = |version: u64| known.get(usize::try_from(version).unwrap()).copied().flatten().map(id);
-            let there = relation(first.as_ref(), second.as_ref(), &record);
-            let back = relation(second.as_ref(), first.as_ref(), &record);
-            prop_assert_eq!(there, back.reversed());
-            prop_assert_eq!(relation(first.as_ref(), first.as_ref(), &record), Relation::Equal);
+        fn both_sides_see_the_same(first in any_stamp(), second in any_stamp()) {
+            let there = relation(first.as_ref(), second.as_ref());
+            prop_assert_eq!(there, relation(second.as_ref(), first.as_ref()).reversed());
+            prop_assert_eq!(relation(first.as_ref(), first.as_ref()), Relation::Equal);
         }
 
         #[test]
         fn the_higher_number_is_never_behind(first in any_stamp(), second in any_stamp()) {
             let numbers = (first.as_ref().map(|one| one.version), second.as_ref().map(|one| one.version));
-            let found = relation(first.as_ref(), second.as_ref(), &|_| None);
+            let found = relation(first.as_ref(), second.as_ref());
             if numbers.0 > numbers.1 {
                 prop_assert!(!matches!(found, Relation::Behind | Relation::BehindUnproven | Relation::Equal));
             }

@@ -196,7 +196,7 @@ impl Plan {
         };
         let mut steps = Vec::new();
         for (at, stamp) in stamps.iter().enumerate() {
-            let kind = match (&claims[at], relation(stamps[best], *stamp, &|_| None)) {
+            let kind = match (&claims[at], relation(stamps[best], *stamp)) {
                 (Claim::Damaged, _) => StepKind::Repair,
                 (Claim::None, _) => StepKind::Create,
                 (_, Relation::Equal) => continue,

@@ -57,8 +57,8 @@ const BUGS: &[Bug] = &[
             },
             Edit {
                 file: "crates/secrets-multicloud/src/forward.rs",
-                old: "(relation(Some(stamp), held.as_ref().map(|(_, theirs)| theirs), &|_| None), held)",
-                new: "(match relation(Some(stamp), held.as_ref().map(|(_, theirs)| theirs), &|_| None) {
+                old: "(relation(Some(stamp), held.as_ref().map(|(_, theirs)| theirs)), held)",
+                new: "(match relation(Some(stamp), held.as_ref().map(|(_, theirs)| theirs)) {
                     Relation::Behind | Relation::BehindUnproven | Relation::Diverged if PLANTED => Relation::Ahead,
                     honest => honest,
                 }, held)",

@@ -213,11 +213,11 @@ impl Safe {
         let call = recorder.call(Action::FailoverPromote)?;
         recorder.intent(call, &[]).await?;
         let promoted = self.promoted(group, name, config).await;
-        let failure = match &promoted {
-            Err(Error::Backend(error)) => Some(error),
-            _ => None,
-        };
-        recorder.outcome(call, &[], &[], failure).await?;
+        match &promoted {
+            Ok(_) => recorder.outcome(call, &[], &[], None).await?,
+            Err(Error::Backend(error)) => recorder.outcome(call, &[], &[], Some(error)).await?,
+            Err(_) => recorder.end(call, &[], &[], Outcome::Error, Some("promote")).await?,
+        }
         promoted
     }
 

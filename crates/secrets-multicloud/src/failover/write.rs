@@ -266,6 +266,10 @@ fn unread(primary: &Replica, write: &Write<'_>, error: Error) -> Error {
     if is_down(error.kind()) || matches!(error.kind(), ErrorKind::Conflict | ErrorKind::AlreadyExists) {
         return error;
     }
+    if matches!(error.kind(), ErrorKind::Tampered | ErrorKind::Stale) {
+        let (replica, kind) = (primary.name(), error.kind());
+        tracing::warn!(replica, %kind, "a replica answered what cannot be true");
+    }
     Error::new(ErrorKind::TimedOut, Operation::Put, primary.name().to_owned())
         .with_path(write.path)
         .with_detail("what became of the write could not be read")
