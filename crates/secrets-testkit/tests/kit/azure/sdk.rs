@@ -77,7 +77,7 @@ fn the_sdk_pages_through_sixty_secrets_with_empty_pages_between() {
 fn the_sdk_deletes_recovers_and_purges_with_the_service_taking_its_time() {
     let Some((server, _, sdk)) = server() else { return };
     let time = Duration::from_millis(300);
-    server.asynchronous(time, time, time);
+    server.asynchronous(time, time, Duration::from_secs(3_600));
     let polled = json!({ "name": "key", "_polling_interval": 0.05 });
     let answers = sdk.calls(&[
         ("set_secret", json!({ "name": "key", "value": "one" })),
