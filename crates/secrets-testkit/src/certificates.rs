@@ -45,6 +45,14 @@ impl Certificates {
         Self::make(2001, &LOOPBACK).map_err(io::Error::other)
     }
 
+    /// A valid certificate for these hosts.
+    ///
+    /// # Errors
+    /// When no key can be made.
+    pub fn of(hosts: &[&str]) -> io::Result<Self> {
+        Self::make(2999, hosts).map_err(io::Error::other)
+    }
+
     fn make(year: i32, hosts: &[&str]) -> Result<Self, rcgen::Error> {
         let mut authority = CertificateParams::default();
         authority.distinguished_name.push(DnType::CommonName, "authority of a test");

@@ -7,6 +7,7 @@
 )]
 
 mod aws;
+pub mod azure;
 mod background;
 mod certificates;
 mod evil;
@@ -18,6 +19,7 @@ pub mod simulation;
 mod stack;
 
 pub use aws::AwsStandIn;
+pub use azure::{KeyVault, KeyVaultAccess, key_vault};
 pub use certificates::Certificates;
 pub use evil::{EvilBackend, Lie};
 pub use fault_proxy::{Fault, FaultProxy};

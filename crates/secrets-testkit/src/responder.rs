@@ -15,6 +15,7 @@ mod forward;
 mod serve;
 
 pub use answer::{Answer, Body, Request};
+pub(crate) use serve::acceptor;
 
 /// A responder on a loopback port, which ends with this value.
 #[derive(Debug)]

@@ -22,7 +22,7 @@ use super::{Answer, Request, Script};
 use crate::certificates::Certificates;
 
 /// TLS with this certificate.
-pub(super) fn acceptor(certificates: &Certificates) -> io::Result<TlsAcceptor> {
+pub(crate) fn acceptor(certificates: &Certificates) -> io::Result<TlsAcceptor> {
     let chain =
         CertificateDer::from_pem_slice(certificates.certificate.as_bytes()).map_err(io::Error::other)?;
     let key = PrivateKeyDer::from_pem_slice(certificates.key.as_bytes()).map_err(io::Error::other)?;
