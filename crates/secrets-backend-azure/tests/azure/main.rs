@@ -1,0 +1,7 @@
+//! The backend against the Key Vault server of the test kit, or another that is given from outside.
+#![allow(
+    clippy::disallowed_methods,
+    clippy::print_stdout,
+    clippy::unwrap_used,
+    reason = "tests have runtimes of their own, print their figures, and fail by panics"
+)]
