@@ -170,6 +170,11 @@ impl Replica {
         }
     }
 
+    /// Whether this installation knows a newer version than this one.
+    pub(crate) fn is_past(&self, path: &SecretPath, secret: &Secret) -> bool {
+        (self.verify)(path, None, Some(secret)).is_err_and(|error| error.kind() == ErrorKind::Stale)
+    }
+
     /// The current version under the replica's own id, with its verified stamp.
     async fn current(&self, path: &SecretPath) -> Result<Option<(VersionId, Stamp)>> {
         match self.backend.get(path, None).await {

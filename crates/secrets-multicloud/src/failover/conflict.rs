@@ -4,6 +4,7 @@ use secrets_backend::{Error, ErrorKind, NewSecret, Operation, PutMode, Result, S
 
 use super::FailoverBackend;
 use super::own::JOURNAL;
+use crate::forward::descends;
 use crate::journal::Row;
 use crate::replica::Replica;
 
@@ -116,17 +117,21 @@ pub(super) async fn stored(
     holds(replica, path, stamp).await
 }
 
-/// Whether a replica has a version that it said to have stored, or one after it.
+/// Whether a replica has a version that it said to have stored, or one that nobody can show to have come without it.
 pub(crate) async fn holds(replica: &Replica, path: &SecretPath, stamp: &Stamp) -> Result<()> {
-    match replica.held(path).await? {
-        Some((_, held)) if held.content_id.matches(&stamp.content_id) || held.version > stamp.version => {
-            Ok(())
+    let has = match replica.held(path).await? {
+        Some((_, held)) if held.content_id.matches(&stamp.content_id) => true,
+        // Someone was quick to write the next one.
+        Some((_, held)) if held.version > stamp.version => {
+            descends(Some(replica), path, &held, stamp).await != Some(false)
         }
-        _ => {
-            tracing::warn!(replica = replica.name(), %path, "a replica said that it stored what it does not have");
-            Err(Error::new(ErrorKind::Unavailable, Operation::Put, replica.name().to_owned())
-                .with_path(path)
-                .with_detail("it said that it stored what it does not have"))
-        }
+        _ => false,
+    };
+    if has {
+        return Ok(());
     }
+    tracing::warn!(replica = replica.name(), %path, "a replica said that it stored what it does not have");
+    Err(Error::new(ErrorKind::Unavailable, Operation::Put, replica.name().to_owned())
+        .with_path(path)
+        .with_detail("it said that it stored what it does not have"))
 }
