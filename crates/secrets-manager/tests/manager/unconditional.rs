@@ -3,10 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use secrets_backend::{MemoryBackend, MemoryConfig, NewSecret, PutMode, SecretBackend, SecretPath};
+use secrets_backend::{
+    ErrorKind, MemoryBackend, MemoryConfig, NewSecret, PutMode, SecretBackend, SecretPath,
+};
 use secrets_manager::{JoinOptions, find};
 
-use crate::harness::{Home, set, value};
+use crate::harness::{Home, kind, path, set, value};
 use crate::lossy::Lossy;
 
 const DEADLINE: Duration = Duration::from_secs(5);
@@ -95,4 +97,37 @@ async fn what_someone_left_in_the_history_of_a_keyring_is_left_out() {
     let second = join(&first, &backend).await;
     assert_eq!(value(&second.share(&backend).await.unwrap(), "a").await, "1");
     assert_eq!(value(&safe, "a").await, "1");
+}
+
+#[tokio::test]
+async fn of_two_that_write_at_once_none_is_dropped_without_a_word() {
+    let (first, backend) = (Home::new().await, backend());
+    let one = first.share(&backend).await.unwrap();
+    set(&one, "begun", "0").await;
+    let second = join(&first, &backend).await;
+    let two = second.share(&backend).await.unwrap();
+    let (mut told, mut settled) = (0, 0);
+    for round in 0..40 {
+        let at = path(&format!("round/{round}"));
+        set(&one, at.as_str(), "before").await;
+        let (mine, yours) = (NewSecret::new("one"), NewSecret::new("two"));
+        let (mine, yours) =
+            tokio::join!(one.put(&at, &mine, &PutMode::Upsert), two.put(&at, &yours, &PutMode::Upsert));
+        let third = one.get(&at, None).await;
+        if mine.is_ok() && yours.is_ok() && third.is_ok() {
+            // One after the other: both are in the history.
+            assert_eq!(one.history(&at).await.unwrap().len(), 3, "round {round}");
+            continue;
+        }
+        for reader in [&one, &two] {
+            assert_eq!(kind(reader.get(&at, None).await), ErrorKind::Conflict, "round {round}");
+        }
+        told += 1;
+        let all = two.contenders(&at).await.unwrap();
+        assert_eq!(all.len(), 2, "round {round}: both are kept");
+        two.resolve(&at, &all[1].holders[0]).await.unwrap();
+        assert_eq!(value(&one, at.as_str()).await, value(&two, at.as_str()).await);
+        settled += 1;
+    }
+    assert!(told > 0 && settled == told, "no two met");
 }

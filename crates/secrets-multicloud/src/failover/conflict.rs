@@ -12,7 +12,8 @@ use crate::replica::Replica;
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct Rival {
-    /// Who has it as its current version: replicas by name, or the journal of this machine.
+    /// Who has it as its current version: replicas by name, or the journal of this machine. `NAME#ID`: a replica that
+    /// cannot tell which of two came first has it beside its current version, under this id of its own.
     pub holders: Vec<String>,
     /// The envelope
     pub secret: NewSecret,
@@ -50,7 +51,13 @@ impl FailoverBackend {
         for at in self.route(path).replicas() {
             let replica = &self.replicas[at];
             match replica.envelope(path).await {
-                Ok((secret, stamp)) => add(replica.name(), secret, stamp),
+                Ok((secret, stamp)) => {
+                    let hidden = replica.hidden(path, &stamp).await?;
+                    add(replica.name(), secret, stamp);
+                    for one in hidden {
+                        add(&format!("{}#{}", replica.name(), one.native), one.secret, one.stamp);
+                    }
+                }
                 Err(error) if error.kind() == ErrorKind::NotFound => {}
                 Err(error) => return Err(error),
             }
