@@ -1,6 +1,6 @@
 //! Exit codes: a stable contract with scripts.
 
-use secrets_backend::ErrorKind;
+use secrets_backend::{ErrorKind, Operation};
 use secrets_manager::{Error, FileError, ForeignPlace, KeyringsDiffer, LockError, Places, StateError};
 
 use crate::failure::Failure;
@@ -93,6 +93,11 @@ pub fn failure(error: Error, places: &Places) -> Failure {
         Error::Backend(error) if is_caused_by::<ForeignPlace>(error) => Some(hints::FOREIGN_PLACE),
         Error::Backend(error) if is_caused_by::<KeyringsDiffer>(error) => {
             Some("`secrets key rotate` makes one of both")
+        }
+        Error::Backend(error)
+            if error.kind() == ErrorKind::Conflict && error.operation() == Operation::Get =>
+        {
+            Some(hints::CONTESTED)
         }
         Error::Backend(error) => hints::of_kind(error.kind()),
         Error::Audit(_) | Error::ShortLog { .. } => hints::of_kind(ErrorKind::AuditUnavailable),

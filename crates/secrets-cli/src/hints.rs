@@ -40,6 +40,8 @@ pub fn of_kind(kind: ErrorKind) -> Option<&'static str> {
     })
 }
 
+/// What to try where a backend has two contents for one version.
+pub const CONTESTED: &str = "two were written at one moment: `secrets sync resolve PATH` shows both, `--take` makes one of them the next version";
 /// What to try where a backend holds another safe.
 pub const FOREIGN_PLACE: &str =
     "`secrets join` makes this machine an installation of that safe; another `prefix` keeps two safes apart";

@@ -5,6 +5,7 @@
 
 use std::sync::Arc;
 
+use futures_util::{StreamExt, stream};
 use secrets_backend::{
     Error, ErrorKind, NewSecret, Operation, PutMode, Result, SecretBackend, SecretBytes, SecretPath,
     VersionId, read_back,
@@ -28,7 +29,12 @@ pub(crate) enum Object {
 #[derive(Debug)]
 pub(crate) struct Stored {
     pub(crate) bytes: SecretBytes,
+    /// What other versions hold, newest first, where a backend has versions and no conditions: of two that wrote at
+    /// once, one was written over unseen, until somebody merges both.
+    pub(crate) beside: Vec<SecretBytes>,
     version: VersionId,
+    /// The versions that were there.
+    known: Vec<VersionId>,
 }
 
 /// The safe's own objects at one backend.
@@ -56,31 +62,72 @@ impl Control {
 
     /// What is stored of an object; `None` where there is nothing.
     pub(crate) async fn read(&self, object: Object) -> Result<Option<Stored>> {
-        match self.backend.get(&object.path(), None).await {
-            Ok(secret) => Ok(Some(Stored { bytes: secret.value, version: secret.version })),
-            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(error),
+        let path = object.path();
+        let secret = match self.backend.get(&path, None).await {
+            Ok(secret) => secret,
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(error),
+        };
+        let (bytes, version) = (secret.value, secret.version);
+        if !self.may_hide_versions() {
+            return Ok(Some(Stored { bytes, beside: Vec::new(), version, known: Vec::new() }));
         }
+        let known: Vec<VersionId> = self.versions(&path).await?;
+        let others = known.iter().rev().filter(|id| **id != version).take(MOST_BESIDE).map(|id| {
+            let (path, backend) = (&path, &self.backend);
+            async move { backend.get(path, Some(id)).await }
+        });
+        let others: Vec<_> = stream::iter(others.collect::<Vec<_>>()).buffered(AT_ONCE).collect().await;
+        let mut beside = Vec::with_capacity(others.len());
+        for other in others {
+            match other {
+                Ok(other) => beside.push(other.value),
+                Err(error) if error.kind() == ErrorKind::NotFound => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(Some(Stored { bytes, beside, version, known }))
     }
 
-    /// Writes an object on top of what was read; `Conflict` or `AlreadyExists` where that is no longer there.
+    /// Writes an object on top of what was read; `Conflict` or `AlreadyExists` where that is no longer there, or where
+    /// someone else wrote at the same moment: then whoever reads again finds both.
     ///
-    /// A backend without conditions has one installation at most, see [`Control::is_shareable`]; what is read
-    /// back there must be what was written.
+    /// A backend with neither conditions nor versions has one installation at most, see [`Control::is_shareable`]; what
+    /// is read back there must be what was written.
     pub(crate) async fn write(&self, object: Object, bytes: &[u8], on: Option<&Stored>) -> Result<()> {
         let (path, new) = (object.path(), NewSecret::new(bytes));
         let can = self.backend.capabilities();
         let mode = match on {
             None if can.atomic_create => PutMode::Create,
             Some(stored) if can.atomic_replace => PutMode::Replace(stored.version.clone()),
-            _ => {
-                read_back(&*self.backend, &path, &new, &PutMode::Upsert).await?;
-                let found = self.read(object).await?;
-                let is_ours = found.is_some_and(|found| found.bytes.expose() == bytes);
-                return if is_ours { Ok(()) } else { Err(self.error(ErrorKind::Conflict).with_path(&path)) };
-            }
+            _ => PutMode::Upsert,
         };
-        read_back(&*self.backend, &path, &new, &mode).await.map(drop)
+        let written = read_back(&*self.backend, &path, &new, &mode).await?;
+        let is_alone = match mode {
+            PutMode::Upsert if can.versions => {
+                let known = on.map(|stored| stored.known.as_slice()).unwrap_or_default();
+                let is_known = |id: &VersionId| known.contains(id) || written.version.as_ref() == Some(id);
+                self.versions(&path).await?.iter().all(is_known)
+            }
+            PutMode::Upsert => {
+                let found = self.read(object).await?;
+                found.is_some_and(|found| found.bytes.expose() == bytes)
+            }
+            _ => true,
+        };
+        if is_alone { Ok(()) } else { Err(self.error(ErrorKind::Conflict).with_path(&path)) }
+    }
+
+    /// The backend's ids of what it has of an object, oldest first.
+    async fn versions(&self, path: &SecretPath) -> Result<Vec<VersionId>> {
+        let versions = self.backend.versions(path).await?;
+        Ok(versions.into_iter().map(|meta| meta.id).collect())
+    }
+
+    /// Whether one write can hide another that happened at the same moment, and both are kept.
+    fn may_hide_versions(&self) -> bool {
+        let can = self.backend.capabilities();
+        can.versions && !(can.atomic_create && can.atomic_replace)
     }
 
     /// Writes an object that this installation alone writes.
@@ -122,3 +169,6 @@ impl Control {
 }
 
 const TENANTS: &str = "_secrets/tenant";
+/// As many versions are read beside the current one, the newest first.
+const MOST_BESIDE: usize = 256;
+const AT_ONCE: usize = 8;

@@ -1,7 +1,7 @@
 //! A backend as a place of this safe: its control objects, and the keys that others made.
 
 mod backend;
-mod settle;
+pub(crate) mod settle;
 
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -140,7 +140,7 @@ impl Replica {
         if let Some(shared) = self.shared.as_ref().filter(|_| !unknown.iter().all(is_known))
             && let Some(stored) = shared.control.read(Object::Keyring(self.files.tenant.id())).await?
         {
-            self.take_over(stored.bytes.expose().to_vec()).await?;
+            self.take_over_all(&stored).await?;
             if self.is_settled() {
                 self.record(shared).await?;
             }

@@ -9,9 +9,10 @@ use secrets_crypto::RootKey;
 use secrets_crypto::keyring::Keyring;
 
 use crate::blocking::blocking;
-use crate::control::{Control, Object};
+use crate::control::{Control, Object, Stored};
 use crate::header::HeaderFile;
 use crate::replica::Files;
+use crate::replica::settle::hidden_and_damaged;
 use crate::safe::Safe;
 use crate::unlock::Unlock;
 use crate::{Error, Result, files};
@@ -86,7 +87,11 @@ impl Safe {
         for _ in 0..ATTEMPTS {
             let stored = control.read(object).await?;
             if let Some(stored) = &stored {
-                self.merge(keyring, stored.bytes.expose(), root)?;
+                self.merge_all(keyring, stored, root)?;
+                // Someone who wrote at the same moment has merged ours already.
+                if new.is_some() && self.has_all(stored, keyring, root) {
+                    return Ok(stored.bytes.expose().to_vec());
+                }
             }
             let epoch = match new {
                 Some(epoch) => epoch,
@@ -102,16 +107,35 @@ impl Safe {
             }
             // Whoever wrote in between merged ours into theirs; a backend that lost it must not be trusted with it.
             if let Some(found) = control.read(object).await? {
-                self.merge(keyring, found.bytes.expose(), root)?;
+                self.merge_all(keyring, &found, root)?;
                 let kept = Keyring::open(found.bytes.expose(), root, keyring.safe_id(), keyring.tenant_id());
                 if kept.is_ok_and(|kept| kept.has_epoch(epoch)) {
                     return Ok(found.bytes.expose().to_vec());
+                }
+                if !found.beside.is_empty() {
+                    // Someone wrote over it at this moment: whoever is last makes one keyring of all.
+                    continue;
                 }
             }
             let lost = control.error(ErrorKind::Stale);
             return Err(lost.with_detail("the keyring that was written is not there; it is not used").into());
         }
         Err(control.error(ErrorKind::Conflict).with_detail("others rotate all the while").into())
+    }
+
+    fn merge_all(&self, keyring: &mut Keyring, stored: &Stored, root: &RootKey) -> Result<()> {
+        self.merge(keyring, stored.bytes.expose(), root)?;
+        for bytes in &stored.beside {
+            self.merge(keyring, bytes.expose(), root).unwrap_or_else(|error| hidden_and_damaged(&error));
+        }
+        Ok(())
+    }
+
+    /// Whether the current version has every epoch of a keyring.
+    fn has_all(&self, stored: &Stored, keyring: &Keyring, root: &RootKey) -> bool {
+        let (safe, tenant) = (keyring.safe_id(), keyring.tenant_id());
+        let current = Keyring::open(stored.bytes.expose(), root, safe, tenant);
+        current.is_ok_and(|current| keyring.epochs().all(|epoch| current.has_epoch(epoch.id)))
     }
 
     fn merge(&self, keyring: &mut Keyring, stored: &[u8], root: &RootKey) -> Result<()> {

@@ -84,6 +84,12 @@ impl SealBackend {
         Ok(plain)
     }
 
+    /// Whether somebody has to decide between versions first: writing on top of one would drop the other.
+    pub(crate) async fn is_contested(&self, path: &SecretPath) -> bool {
+        let secret = self.inner.get(path, None).await;
+        secret.is_ok_and(|secret| secret.served.is_some_and(|served| served.conflict))
+    }
+
     /// Notes current versions that are newer than what was seen, before their values are passed on.
     ///
     /// A failure is a warning: the values are authentic, and a state that cannot be written is no reason to
@@ -180,7 +186,11 @@ impl SecretBackend for SealBackend {
                 Err(error) => Err(error),
             };
             match answer {
-                Err(error) if *mode == PutMode::Upsert && attempts > 0 && someone_else_wrote(&error) => {}
+                Err(error) if *mode == PutMode::Upsert && attempts > 0 && someone_else_wrote(&error) => {
+                    if self.is_contested(path).await {
+                        return Err(error);
+                    }
+                }
                 answer => return answer,
             }
         }

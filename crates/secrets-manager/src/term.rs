@@ -3,9 +3,10 @@
 //! Promotions of an environment are counted by its term, which is sealed into every version. The newest is kept here and,
 //! as an envelope whose version is the term, at each backend: so an installation that was not there learns of it.
 
-use secrets_backend::{ErrorKind, Metadata, Result, SecretPath, StampKind};
+use secrets_backend::{ErrorKind, Metadata, Result, SecretBytes, SecretPath, StampKind};
 
 use crate::control::{Control, Object, Stored};
+use crate::seal::someone_else_wrote;
 use crate::tenant::{Draft, Tenant};
 
 /// The newest promotion of an environment.
@@ -37,10 +38,16 @@ impl Promotion {
         tenant.seal(&Self::path(), &draft).ok().map(|(envelope, _)| envelope)
     }
 
-    fn open(tenant: &Tenant, stored: &Stored) -> Option<Self> {
-        let opened = tenant.open(&Self::path(), None, stored.bytes.expose()).ok()?;
+    fn open(tenant: &Tenant, stored: &SecretBytes) -> Option<Self> {
+        let opened = tenant.open(&Self::path(), None, stored.expose()).ok()?;
         let primary = String::from_utf8(opened.value.expose().to_vec()).ok()?;
         Some(Self { term: opened.stamp.version, primary })
+    }
+
+    /// The newest of what is stored; of two that were written for one term at once, the first.
+    fn newest(tenant: &Tenant, stored: &Stored) -> Option<Self> {
+        let newest_first = std::iter::once(&stored.bytes).chain(&stored.beside);
+        newest_first.filter_map(|bytes| Self::open(tenant, bytes)).max_by_key(|promotion| promotion.term)
     }
 
     /// What a backend knows; none where it knows of no promotion.
@@ -48,24 +55,33 @@ impl Promotion {
         let Some(stored) = control.read(Self::object(tenant)).await? else { return Ok(None) };
         let tampered =
             || control.error(ErrorKind::Tampered).with_detail("its record of the primary does not open");
-        Self::open(tenant, &stored).map(Some).ok_or_else(tampered)
+        Self::newest(tenant, &stored).map(Some).ok_or_else(tampered)
     }
 
     /// Writes it where an older one or none is; answers a newer one that is there.
     pub(crate) async fn write(&self, control: &Control, tenant: &Tenant) -> Result<Option<Self>> {
         let object = Self::object(tenant);
         let stored = control.read(object).await?;
-        let known = stored.as_ref().and_then(|stored| Self::open(tenant, stored));
-        match known {
-            Some(known) if known.term > self.term => return Ok(Some(known)),
-            Some(known) if known == *self => return Ok(None),
-            // Two were promoted at once: who was there first stays.
-            Some(known) if known.term == self.term => return Ok(Some(known)),
-            // One that does not open is no reason to follow it.
-            _ => {}
+        // One that does not open is no reason to follow it.
+        let known = stored.as_ref().and_then(|stored| Self::newest(tenant, stored));
+        if let Some(settled) = self.settled(known) {
+            return Ok(settled);
         }
         let sealed = self.seal(tenant).ok_or_else(|| control.error(ErrorKind::Unexpected))?;
-        control.write(object, &sealed, stored.as_ref()).await.map(|()| None)
+        match control.write(object, &sealed, stored.as_ref()).await {
+            // Where both are kept, what was written first says whether it was ours.
+            Err(error) if someone_else_wrote(&error) => {
+                self.settled(Self::read(control, tenant).await?).ok_or(error)
+            }
+            written => written.map(|()| None),
+        }
+    }
+
+    /// What a known promotion makes of this one: nothing to do, or the one that goes before it. Of two for one term, who
+    /// was there first stays.
+    fn settled(&self, known: Option<Self>) -> Option<Option<Self>> {
+        let known = known.filter(|known| known.term >= self.term)?;
+        Some((known != *self).then_some(known))
     }
 
     pub(crate) fn encode(&self) -> Vec<u8> {

@@ -2,6 +2,7 @@
 
 mod blocked;
 mod copies;
+mod hidden;
 #[cfg(test)]
 mod tests;
 
@@ -17,6 +18,7 @@ use secrets_backend::{
 use crate::known::Known;
 use crate::translate::{first_alone, has_rivals, logical_secret, logical_versions, native_ids};
 use blocked::Blocked;
+use hidden::Newest;
 
 /// Judges an answer before it is used: path and version asked for, and what the replica answered.
 ///
@@ -144,6 +146,15 @@ impl Replica {
         Error::new(kind, operation, self.name.clone()).with_path(path)
     }
 
+    /// The current version, verified.
+    fn verified_newest(&self, path: &SecretPath, (answer, is_contested): Newest) -> Result<Secret> {
+        let mut secret = self.verified(path, None, answer)?;
+        if let Some(served) = &mut secret.served {
+            served.conflict |= is_contested;
+        }
+        Ok(secret)
+    }
+
     /// An answer of the replica, verified and under its logical version.
     fn verified(&self, path: &SecretPath, at: Option<&VersionId>, answer: Result<Secret>) -> Result<Secret> {
         match answer {
@@ -170,9 +181,14 @@ impl Replica {
         }
     }
 
+    /// Whether this installation knows a newer version than this one.
+    pub(crate) fn is_past(&self, path: &SecretPath, secret: &Secret) -> bool {
+        (self.verify)(path, None, Some(secret)).is_err_and(|error| error.kind() == ErrorKind::Stale)
+    }
+
     /// The current version under the replica's own id, with its verified stamp.
     async fn current(&self, path: &SecretPath) -> Result<Option<(VersionId, Stamp)>> {
-        match self.backend.get(path, None).await {
+        match self.newest(path).await.0 {
             Ok(secret) => {
                 let verified = (self.verify)(path, None, Some(&secret))?;
                 Ok(verified.map(|verified| (secret.version, verified.stamp)))
@@ -304,7 +320,7 @@ impl SecretBackend for Replica {
 
     async fn get(&self, path: &SecretPath, at: Option<&VersionId>) -> Result<Secret> {
         let Some(wanted) = at else {
-            return self.verified(path, None, self.backend.get(path, None).await);
+            return self.verified_newest(path, self.newest(path).await);
         };
         let missing = || self.error(ErrorKind::NotFound, Operation::Get, path);
         let number = wanted.number().ok_or_else(missing)?;
@@ -325,8 +341,8 @@ impl SecretBackend for Replica {
     }
 
     async fn get_many(&self, paths: &[SecretPath]) -> Vec<Result<Secret>> {
-        let answers = self.backend.get_many(paths).await;
-        paths.iter().zip(answers).map(|(path, answer)| self.verified(path, None, answer)).collect()
+        let answers = self.newest_many(paths).await;
+        paths.iter().zip(answers).map(|(path, answer)| self.verified_newest(path, answer)).collect()
     }
 
     async fn put(&self, path: &SecretPath, secret: &NewSecret, mode: &PutMode) -> Result<Written> {

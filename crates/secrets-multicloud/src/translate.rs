@@ -24,6 +24,11 @@ pub(crate) fn has_rivals(versions: &[VersionMeta], number: u64) -> bool {
     claims.next().is_some_and(|first| claims.any(|other| !other.content_id.matches(&first.content_id)))
 }
 
+/// The highest number that is claimed.
+pub(crate) fn highest(versions: &[VersionMeta]) -> Option<u64> {
+    versions.iter().filter_map(|meta| meta.stamp.as_ref()).map(|stamp| stamp.version).max()
+}
+
 /// The first version above `number` that has no rival.
 pub(crate) fn first_alone(versions: &[VersionMeta], number: u64) -> Option<&VersionId> {
     let numbers = versions.iter().filter_map(|meta| meta.stamp.as_ref()).map(|stamp| stamp.version);

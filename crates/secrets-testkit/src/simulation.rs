@@ -5,6 +5,7 @@
 //! and reading back (`secrets-backend`), envelopes and headers (`secrets-crypto`), the audit log (`secrets-audit`). What
 //! is modelled: the services, the state's file, and the manager's order of calls.
 
+mod arrivals;
 mod audit;
 mod check;
 mod fault;

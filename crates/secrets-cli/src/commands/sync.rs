@@ -212,7 +212,11 @@ async fn resolve(
         return Err(Failure::new(exit::NOT_FOUND, format!("no backend has {path}")));
     }
     let names = context.backend_names()?;
-    let name = |place: &String| names.get(place).unwrap_or(place).clone();
+    // What a service has beside its current version is `PLACE#ID`.
+    let name = |holder: &String| match holder.rsplit_once('#') {
+        Some((place, id)) if names.contains_key(place) => format!("{}#{id}", names[place]),
+        _ => names.get(holder).unwrap_or(holder).clone(),
+    };
     let Some(take) = take else {
         let fields: Vec<Value> = all
             .iter()

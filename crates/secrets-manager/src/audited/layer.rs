@@ -41,6 +41,14 @@ impl Layer {
         }
     }
 
+    /// Whether somebody has to decide between versions of a secret before the next one.
+    pub(crate) async fn is_contested(&self, path: &SecretPath) -> bool {
+        match self {
+            Self::Sealed(sealed) => sealed.is_contested(path).await,
+            Self::Plain(_) => false,
+        }
+    }
+
     /// One page of what is there, deleted secrets included.
     pub(super) async fn list_with_deleted(
         &self,

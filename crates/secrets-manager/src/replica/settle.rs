@@ -32,13 +32,17 @@ impl Replica {
 
     async fn settle_once(&self, shared: &Shared, purpose: Purpose) -> Result<bool> {
         let stored = shared.control.read(Object::Header).await?;
-        let theirs = stored.as_ref().map(|stored| self.authentic(shared, stored)).transpose()?;
+        let theirs =
+            stored.as_ref().map(|stored| self.authentic(shared, stored.bytes.expose())).transpose()?;
         if theirs.is_none() && purpose == Purpose::Read {
             return Ok(false);
         }
-        let (files, known) = (Arc::clone(&self.files), theirs.clone());
-        let key = Arc::clone(&shared.header_key);
-        let ours = blocking(move || files.merge_header(known.as_ref(), &key)).await;
+        // One that was written over at the same moment may say what the current one does not.
+        let beside = stored.iter().flat_map(|stored| &stored.beside);
+        let hidden = beside.filter_map(|bytes| self.authentic(shared, bytes.expose()).ok());
+        let known: Vec<Header> = theirs.iter().cloned().chain(hidden).collect();
+        let (files, key) = (Arc::clone(&self.files), Arc::clone(&shared.header_key));
+        let ours = blocking(move || files.merge_headers(&known, &key)).await;
         let ours = header_for_backends(&ours.map_err(|error| self.local(&error))?, &shared.header_key);
         // The header first: of two safes that come to an empty place at once, the second leaves nothing there.
         let settled = match self.settle_header(shared, stored, theirs, &ours).await {
@@ -56,10 +60,10 @@ impl Replica {
     }
 
     /// A stored header that is this safe's and was not tampered with.
-    fn authentic(&self, shared: &Shared, stored: &Stored) -> Result<Header> {
+    fn authentic(&self, shared: &Shared, stored: &[u8]) -> Result<Header> {
         let tampered =
             |why: &str| self.error(ErrorKind::Tampered).with_detail(format!("its header of the safe {why}"));
-        let header = Header::decode(stored.bytes.expose()).map_err(|error| match error {
+        let header = Header::decode(stored).map_err(|error| match error {
             secrets_crypto::Error::UnsupportedFormat { .. } => {
                 self.error(ErrorKind::Unsupported).with_detail("its header of the safe has a newer format")
             }
@@ -104,7 +108,7 @@ impl Replica {
         let object = Object::Keyring(self.files.tenant.id());
         let stored = shared.control.read(object).await?;
         let theirs = match &stored {
-            Some(stored) => self.take_over(stored.bytes.expose().to_vec()).await?,
+            Some(stored) => self.take_over_all(stored).await?,
             None => Theirs::Lacks,
         };
         match theirs {
@@ -121,6 +125,20 @@ impl Replica {
                 Err(self.error(ErrorKind::InvalidInput).with_detail(differ.to_string()).with_source(differ))
             }
         }
+    }
+
+    /// Takes over what a backend has of the keyring. It differs from ours where another version has what both the current
+    /// one and ours lack.
+    pub(super) async fn take_over_all(&self, stored: &Stored) -> Result<Theirs> {
+        let mut theirs = self.take_over(stored.bytes.expose().to_vec()).await?;
+        for bytes in &stored.beside {
+            match self.take_over(bytes.expose().to_vec()).await {
+                Ok(Theirs::Differs) => theirs = Theirs::Differs,
+                Ok(_) => {}
+                Err(error) => hidden_and_damaged(&error),
+            }
+        }
+        Ok(theirs)
     }
 
     /// Takes over what another sealed form of the keyring has: in memory, and in the file if it lacks nothing of
@@ -152,26 +170,33 @@ impl Replica {
     }
 }
 
+/// Whatever it is, it is not what this safe wrote; what is current is judged by itself.
+pub(crate) fn hidden_and_damaged(error: &dyn std::fmt::Display) {
+    tracing::warn!(%error, "an older version of one of the safe's own objects is damaged, and left out");
+}
+
 impl Files {
-    /// Takes over what another header has into the header's file; answers what is there then.
-    fn merge_header(&self, theirs: Option<&Header>, key: &HeaderKey) -> crate::Result<Header> {
+    /// Takes over what other headers have into the header's file; answers what is there then.
+    fn merge_headers(&self, others: &[Header], key: &HeaderKey) -> crate::Result<Header> {
         let _lock = crate::init::lock(&self.places)?;
         let file = HeaderFile::read_durable(&self.places.header())?;
-        let ours = file.authentic(key)?;
-        let Some(theirs) = theirs else { return Ok(ours) };
-        let mut merged = ours.clone();
-        match merged.merge(theirs, key) {
-            Ok(true) => {
-                file.write(&merged, key)?;
-                self.state.record_header(merged.sequence())?;
-                Ok(merged)
-            }
-            Ok(false) => Ok(ours),
-            Err(error) => {
-                tracing::warn!(%error, "the header of this safe at a backend was not taken over");
-                Ok(ours)
+        let mut merged = file.authentic(key)?;
+        let mut is_changed = false;
+        for theirs in others {
+            let mut both = merged.clone();
+            match both.merge(theirs, key) {
+                Ok(true) => (merged, is_changed) = (both, true),
+                Ok(false) => {}
+                Err(error) => {
+                    tracing::warn!(%error, "the header of this safe at a backend was not taken over");
+                }
             }
         }
+        if is_changed {
+            file.write(&merged, key)?;
+            self.state.record_header(merged.sequence())?;
+        }
+        Ok(merged)
     }
 
     fn take_over(&self, theirs: &[u8], place: String) -> crate::Result<Theirs> {

@@ -56,7 +56,11 @@ impl Safe {
         let write = async {
             for _ in 0..ATTEMPTS {
                 match layer.set(path, value, mode, &change).await {
-                    Err(error) if *mode == PutMode::Upsert && someone_else_wrote(&error) => {}
+                    Err(error) if *mode == PutMode::Upsert && someone_else_wrote(&error) => {
+                        if layer.is_contested(path).await {
+                            return Err(error);
+                        }
+                    }
                     answer => return answer,
                 }
             }

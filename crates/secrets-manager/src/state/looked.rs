@@ -26,12 +26,14 @@ pub(super) struct Looked {
 
 impl FileId {
     /// The file as it is now; none where that does not say what is in it: a write of the same moment could leave the same
-    /// time behind, since file systems keep times in steps of some milliseconds.
+    /// time behind, since file systems keep times in steps: of some milliseconds, or of whole seconds.
     pub(super) fn of(path: &Path, now: Timestamp) -> Option<Self> {
         let metadata = path.symlink_metadata().ok()?;
         let (seconds, nanoseconds) = (metadata.mtime(), metadata.mtime_nsec());
-        let modified = u64::try_from(seconds).ok()?.checked_mul(1_000)?;
-        if modified + 1_000 + STEP_MS > now.as_millis() {
+        let step = if nanoseconds == 0 { 1_000 + STEP_MS } else { STEP_MS };
+        let modified =
+            u64::try_from(seconds).ok()?.checked_mul(1_000)? + u64::try_from(nanoseconds).ok()? / 1_000_000;
+        if modified + step > now.as_millis() {
             return None;
         }
         let (device, inode, len) = (metadata.dev(), metadata.ino(), metadata.len());
@@ -58,5 +60,31 @@ impl Looked {
     }
 }
 
-/// Longer than the step of any file system's times that has nanoseconds.
+/// Longer than the step of the times of any file system that has parts of seconds.
 const STEP_MS: u64 = 100;
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, SystemTime};
+
+    use super::*;
+
+    #[test]
+    fn a_file_is_told_by_its_time_once_that_time_is_over() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("state");
+        std::fs::write(&path, "content").unwrap();
+        let written = |after: Duration| {
+            let file = std::fs::File::options().write(true).open(&path).unwrap();
+            file.set_modified(SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_000) + after).unwrap();
+        };
+        let is_told =
+            |millis: u64| FileId::of(&path, Timestamp::from_millis(1_700_000_000_000 + millis)).is_some();
+        written(Duration::from_millis(250));
+        assert_eq!([0, 250, 349, 350, 2_000].map(is_told), [false, false, false, true, true]);
+        // Without parts of a second, the file system may know none.
+        written(Duration::ZERO);
+        assert_eq!([0, 999, 1_099, 1_100, 2_000].map(is_told), [false, false, false, true, true]);
+        assert!(FileId::of(&directory.path().join("none"), Timestamp::now()).is_none());
+    }
+}

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::fmt;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use secrets_backend::{
     Capabilities, Error, ErrorKind, MemoryBackend, NewSecret, Operation, Page, PageToken, PutMode, Result,
@@ -33,6 +34,9 @@ pub struct Lossy {
     pub memory: MemoryBackend,
     faults: Mutex<HashMap<String, Fault>>,
     puts: AtomicUsize,
+    /// How long a call is on its way at most.
+    pub distance: Duration,
+    calls: AtomicUsize,
 }
 
 impl Lossy {
@@ -50,6 +54,14 @@ impl Lossy {
         let mut faults = self.faults.lock().unwrap();
         let end = faults.keys().find(|end| path.as_str().ends_with(*end)).cloned()?;
         faults.remove(&end)
+    }
+
+    /// Some part of the way, another for each call.
+    async fn travel(&self, distance: Duration) {
+        if !distance.is_zero() {
+            let call = u32::try_from(self.calls.fetch_add(1, Ordering::SeqCst) * 7 % 11).unwrap();
+            tokio::time::sleep(distance * call / 11).await;
+        }
     }
 
     /// How many writes were sent here.
@@ -75,6 +87,7 @@ impl SecretBackend for Lossy {
     }
 
     async fn get(&self, path: &SecretPath, at: Option<&VersionId>) -> Result<Secret> {
+        self.travel(self.distance).await;
         self.memory.get(path, at).await
     }
 
@@ -87,7 +100,11 @@ impl SecretBackend for Lossy {
         let fault = self.fault(path);
         let failed = |kind| Err(Error::new(kind, Operation::Put, "lossy").with_path(path));
         match fault {
-            None => self.memory.put(path, secret, mode).await,
+            None => {
+                // Far enough that another may write, and look at it, meanwhile.
+                self.travel(4 * self.distance).await;
+                self.memory.put(path, secret, mode).await
+            }
             Some(Fault::Refused(kind)) => failed(kind),
             Some(Fault::Forgotten) => Ok(Written::version(VersionId::new("forgotten"))),
             Some(Fault::Hanging) => {
@@ -119,6 +136,7 @@ impl SecretBackend for Lossy {
     }
 
     async fn versions(&self, path: &SecretPath) -> Result<Vec<VersionMeta>> {
+        self.travel(self.distance).await;
         self.memory.versions(path).await
     }
 

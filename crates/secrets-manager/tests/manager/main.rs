@@ -28,3 +28,4 @@ mod scan;
 mod sharing;
 mod slots;
 mod standby;
+mod unconditional;

@@ -4,6 +4,7 @@ use secrets_backend::{Error, ErrorKind, NewSecret, Operation, PutMode, Result, S
 
 use super::FailoverBackend;
 use super::own::JOURNAL;
+use crate::forward::descends;
 use crate::journal::Row;
 use crate::replica::Replica;
 
@@ -11,7 +12,8 @@ use crate::replica::Replica;
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct Rival {
-    /// Who has it as its current version: replicas by name, or the journal of this machine.
+    /// Who has it as its current version: replicas by name, or the journal of this machine. `NAME#ID`: a replica that
+    /// cannot tell which of two came first has it beside its current version, under this id of its own.
     pub holders: Vec<String>,
     /// The envelope
     pub secret: NewSecret,
@@ -49,7 +51,13 @@ impl FailoverBackend {
         for at in self.route(path).replicas() {
             let replica = &self.replicas[at];
             match replica.envelope(path).await {
-                Ok((secret, stamp)) => add(replica.name(), secret, stamp),
+                Ok((secret, stamp)) => {
+                    let hidden = replica.hidden(path, &stamp).await?;
+                    add(replica.name(), secret, stamp);
+                    for one in hidden {
+                        add(&format!("{}#{}", replica.name(), one.native), one.secret, one.stamp);
+                    }
+                }
                 Err(error) if error.kind() == ErrorKind::NotFound => {}
                 Err(error) => return Err(error),
             }
@@ -116,17 +124,21 @@ pub(super) async fn stored(
     holds(replica, path, stamp).await
 }
 
-/// Whether a replica has a version that it said to have stored, or one after it.
+/// Whether a replica has a version that it said to have stored, or one that nobody can show to have come without it.
 pub(crate) async fn holds(replica: &Replica, path: &SecretPath, stamp: &Stamp) -> Result<()> {
-    match replica.held(path).await? {
-        Some((_, held)) if held.content_id.matches(&stamp.content_id) || held.version > stamp.version => {
-            Ok(())
+    let has = match replica.held(path).await? {
+        Some((_, held)) if held.content_id.matches(&stamp.content_id) => true,
+        // Someone was quick to write the next one.
+        Some((_, held)) if held.version > stamp.version => {
+            descends(Some(replica), path, &held, stamp).await != Some(false)
         }
-        _ => {
-            tracing::warn!(replica = replica.name(), %path, "a replica said that it stored what it does not have");
-            Err(Error::new(ErrorKind::Unavailable, Operation::Put, replica.name().to_owned())
-                .with_path(path)
-                .with_detail("it said that it stored what it does not have"))
-        }
+        _ => false,
+    };
+    if has {
+        return Ok(());
     }
+    tracing::warn!(replica = replica.name(), %path, "a replica said that it stored what it does not have");
+    Err(Error::new(ErrorKind::Unavailable, Operation::Put, replica.name().to_owned())
+        .with_path(path)
+        .with_detail("it said that it stored what it does not have"))
 }

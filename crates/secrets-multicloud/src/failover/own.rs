@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use secrets_backend::{Listed, Page, Result, Secret, SecretPath, Served, Stamp, VersionId};
 
 use super::FailoverBackend;
+use super::route::Route;
 use crate::journal::Row;
 
 /// The name under which the journal answers for its rows.
@@ -28,20 +29,39 @@ impl FailoverBackend {
         rows.retain(|row| row.path == *path);
         Ok(rows)
     }
+
+    /// Whether a version that waits is still the newest here: the primary may have taken the next one, while nobody could
+    /// find out yet that it has this one too.
+    pub(super) fn is_newest(&self, path: &SecretPath, own: &Secret) -> bool {
+        !self.replicas[self.route(path).primary()].is_past(path, own)
+    }
+
+    /// The rows that a listing shows.
+    pub(super) async fn shown(&self, route: &Route) -> Result<Vec<Row>> {
+        let mut rows = self.waiting().await?;
+        rows.retain(|row| {
+            self.belongs(route, &row.path) && answered(row).is_some_and(|own| self.is_newest(&row.path, &own))
+        });
+        Ok(rows)
+    }
 }
 
 /// The version of a secret that waits for the primary: the newest, or the one of this number.
 pub(super) fn own(rows: &[Row], path: &SecretPath, at: Option<&VersionId>) -> Option<Secret> {
     let of_path = rows.iter().filter(|row| row.path == *path);
-    let stamped = of_path.filter_map(|row| Some((row.secret.stamp.as_ref()?, &row.secret)));
+    let stamped = of_path.filter_map(|row| Some((row.secret.stamp.as_ref()?, row)));
     let is_wanted = |stamp: &Stamp| at.is_none_or(|at| at.number() == Some(stamp.version));
     let newest = stamped.filter(|(stamp, _)| is_wanted(stamp)).max_by_key(|(stamp, _)| stamp.version);
-    newest.map(|(stamp, secret)| {
-        let mut found = Secret::new(VersionId::from_number(stamp.version), secret.value.duplicate());
-        found.stamp = Some(stamp.clone());
-        found.served = Some(Served::new(JOURNAL, true));
-        found
-    })
+    newest.and_then(|(_, row)| answered(row))
+}
+
+/// A row as the answer to a read.
+fn answered(row: &Row) -> Option<Secret> {
+    let stamp = row.secret.stamp.clone()?;
+    let mut found = Secret::new(VersionId::from_number(stamp.version), row.secret.value.duplicate());
+    found.stamp = Some(stamp);
+    found.served = Some(Served::new(JOURNAL, true));
+    Some(found)
 }
 
 /// A first page with what waits, and any page without what waits being on it as it was before.

@@ -3,7 +3,6 @@
 use secrets_backend::{Error, ErrorKind, Operation, Page, PageToken, Result, SecretBackend, SecretPath};
 
 use super::{FailoverBackend, own};
-use crate::journal::Row;
 
 impl FailoverBackend {
     /// A page of one replica of one route; the routes come one after the other.
@@ -37,9 +36,7 @@ impl FailoverBackend {
         };
         let mut page = answer?;
         page.items.retain(|item| self.belongs(route, &item.path));
-        let waiting: Vec<Row> =
-            self.waiting().await?.into_iter().filter(|row| self.belongs(route, &row.path)).collect();
-        let mut page = own::with_own(page, &waiting, prefix, token.is_none());
+        let mut page = own::with_own(page, &self.shown(route).await?, prefix, token.is_none());
         page.next = match page.next {
             Some(next) => Some(PageToken::new(format!("{at}.{replica}.{}", next.as_str()))),
             None => self.next_route(at + 1, prefix).map(|at| PageToken::new(format!("{at}.."))),

@@ -158,6 +158,7 @@ impl FailoverBackend {
     /// One secret: what waits here for the primary, or what a replica has.
     pub(super) async fn read_one(&self, path: &SecretPath, at: Option<&VersionId>) -> Result<Secret> {
         let own = if self.config.require_primary { None } else { own::own(&self.waiting().await?, path, at) };
+        let own = own.filter(|own| at.is_some() || self.is_newest(path, own));
         let is_contested = self.is_flagged(path);
         match own {
             // The primary may have another by now, which everybody else sees.

@@ -223,8 +223,9 @@ impl FailoverBackend {
                 let held = primary.held(write.path).await.map_err(|error| unread(primary, write, error))?;
                 match held.map(|(_, held)| held.content_id) {
                     Some(held) if held.matches(&stamp.content_id) => {}
-                    // It refuses what would follow what it shows: one of the two is out of date.
-                    held if held == stamp.parent => {
+                    // It refuses what would follow what it shows, or shows nothing where even a purge leaves a
+                    // tombstone: one of its answers is out of date.
+                    held if held.is_none() || held == stamp.parent => {
                         return Err(unread(primary, write, contradiction(primary)));
                     }
                     _ => return Err(error),

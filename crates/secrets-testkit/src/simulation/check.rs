@@ -39,9 +39,9 @@ fn is_purged(world: &World, path: &SecretPath, content: &ContentId) -> bool {
 fn waits(process: &Installation, path: &SecretPath, content: &ContentId) -> Option<bool> {
     let rows = process.state.rows().now_or_never().and_then(Result::ok).unwrap_or_default();
     let is_it = |stamp: &Stamp| stamp.content_id == *content;
-    let mut found =
-        rows.iter().filter(|row| row.path == *path && row.secret.stamp.as_ref().is_some_and(is_it));
-    found.next().map(|row| row.acknowledged)
+    // Several where the version waits under an old wrap and under a new one.
+    let found = rows.iter().filter(|row| row.path == *path && row.secret.stamp.as_ref().is_some_and(is_it));
+    found.map(|row| row.acknowledged).reduce(|one, other| one || other)
 }
 
 /// What a write was told at its end is so at that moment.
@@ -66,18 +66,28 @@ pub(super) fn acknowledged(
     }
 }
 
-/// An installation lost notes and rows, by the hand of a person or a disk that lies: nothing can bring them back.
+/// An installation lost notes and rows, or has old ones again, by the hand of a person or a disk that lies: nothing can
+/// undo that.
 pub(super) fn forget(world: &World, index: usize) {
     let (oracle, process) = (&world.shared.oracle, &world.processes[index]);
     for path in oracle.paths() {
         let noted = process.state.mark(&path).ok().flatten().map_or(0, |mark| mark.version);
         oracle.forgot(index, &path, noted);
-        for entry in oracle.entries(&path) {
+        for entry in oracle.entries(&path).iter().filter(|entry| entry.by == index) {
             let content = &entry.stamp.content_id;
-            let is_local = entry.by == index && entry.fate == Fate::Acknowledged(Level::Local);
-            let is_anywhere = world.shared.services.iter().any(|service| has(world, service, &path, content));
-            if is_local && !is_anywhere && waits(process, &path, content) != Some(true) {
-                oracle.told(&path, content, Fate::Unknown);
+            let waits = waits(process, &path, content);
+            let is_anywhere =
+                || world.shared.services.iter().any(|service| has(world, service, &path, content));
+            match entry.fate {
+                Fate::Acknowledged(Level::Local) if waits != Some(true) && !is_anywhere() => {
+                    oracle.told(&path, content, Fate::Unknown);
+                }
+                // The row was taken away, and is there again.
+                Fate::Failed if waits.is_some() => oracle.told(&path, content, Fate::Unknown),
+                _ => {}
+            }
+            if entry.purges && waits.is_none() {
+                oracle.lost_purge(&path, content);
             }
         }
     }
@@ -164,7 +174,8 @@ fn purged(world: &World, path: &SecretPath) {
         return;
     }
     let (oracle, entries) = (&world.shared.oracle, world.shared.oracle.entries(path));
-    let done = |entry: &&Entry| entry.purges && matches!(entry.fate, Fate::Acknowledged(_));
+    let done =
+        |entry: &&Entry| entry.purges && !entry.is_partial && matches!(entry.fate, Fate::Acknowledged(_));
     for purge in entries.iter().filter(done) {
         let has_conditions = |service: &&Arc<Service>| service.memory.capabilities().atomic_create;
         for service in world.shared.services.iter().filter(has_conditions) {
@@ -185,7 +196,7 @@ fn purged(world: &World, path: &SecretPath) {
 fn counted(world: &World, path: &SecretPath) {
     for service in &world.shared.services {
         let (found, most) = (versions(service, path).len() as u64, world.shared.oracle.most_versions(path));
-        if found > most + service.doubled(path) {
+        if found > most + service.arrivals.doubled(path) {
             world
                 .shared
                 .oracle

@@ -26,6 +26,8 @@ pub(super) struct Entry {
     pub(super) by: usize,
     /// Whether everything before it was to go.
     pub(super) purges: bool,
+    /// Whether the note was lost by which the other replicas were to be purged.
+    pub(super) is_partial: bool,
     pub(super) fate: Fate,
 }
 
@@ -63,7 +65,7 @@ impl Oracle {
 
     pub(super) fn sealed(&self, path: &SecretPath, stamp: &Stamp, value: &[u8], by: usize, purges: bool) {
         let (stamp, value) = (stamp.clone(), value.to_vec());
-        let entry = Entry { stamp, value, by, purges, fate: Fate::Unknown };
+        let entry = Entry { stamp, value, by, purges, is_partial: false, fate: Fate::Unknown };
         locked(&self.0).entries.entry(path.clone()).or_default().push(entry);
     }
 
@@ -71,6 +73,13 @@ impl Oracle {
         let mut book = locked(&self.0);
         let of_path = book.entries.get_mut(path).into_iter().flatten();
         of_path.filter(|one| one.stamp.content_id == *content).for_each(|one| one.fate = fate);
+    }
+
+    /// Nobody knows any more that a purge had not come to each replica.
+    pub(super) fn lost_purge(&self, path: &SecretPath, content: &ContentId) {
+        let mut book = locked(&self.0);
+        let of_path = book.entries.get_mut(path).into_iter().flatten();
+        of_path.filter(|one| one.stamp.content_id == *content).for_each(|one| one.is_partial = true);
     }
 
     pub(super) fn rewrapped(&self, path: &SecretPath) {

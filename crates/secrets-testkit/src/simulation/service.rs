@@ -12,6 +12,7 @@ use secrets_backend::{
     Written, async_trait,
 };
 
+use super::arrivals::Arrivals;
 use super::fault::{Fault, Phase};
 use super::scene::{FOREVER, Scene};
 
@@ -32,8 +33,7 @@ pub(super) struct Service {
     pub(super) memory: MemoryBackend,
     /// When each version came, by the service's clock.
     times: Mutex<HashMap<(SecretPath, VersionId), Timestamp>>,
-    /// How often the network delivered a write twice, by path.
-    doubled: Mutex<HashMap<SecretPath, u64>>,
+    pub(super) arrivals: Arrivals,
     /// What somebody purged here.
     purged: Mutex<HashSet<(SecretPath, ContentId)>>,
 }
@@ -47,15 +47,17 @@ impl Service {
         config.capabilities.versions = !matches!(ability, Ability::Plain);
         config.capabilities.recoverable_delete = !matches!(ability, Ability::Plain);
         let memory = MemoryBackend::with_config(config);
-        Self { index, memory, times: Mutex::default(), doubled: Mutex::default(), purged: Mutex::default() }
+        Self {
+            index,
+            memory,
+            times: Mutex::default(),
+            arrivals: Arrivals::default(),
+            purged: Mutex::default(),
+        }
     }
 
     pub(super) fn name(&self) -> String {
         format!("replica {}", self.index)
-    }
-
-    pub(super) fn doubled(&self, path: &SecretPath) -> u64 {
-        locked(&self.doubled).get(path).copied().unwrap_or_default()
     }
 }
 
@@ -142,6 +144,7 @@ impl Link {
     async fn read(&self, path: &SecretPath, at: Option<&VersionId>) -> Result<Secret> {
         let memory = &self.service.memory;
         let (fault, answer) = self.call(Operation::Get, memory.get(path, at)).await;
+        self.service.arrivals.looked(self.installation, path);
         let mut answer = match fault {
             Some(Fault::Missing) => {
                 return Err(self.error(ErrorKind::NotFound, Operation::Get).with_path(path));
@@ -178,6 +181,11 @@ impl Link {
 
     async fn store(&self, path: &SecretPath, secret: &NewSecret, mode: &PutMode) -> Result<Written> {
         let written = self.service.memory.put(path, secret, mode).await?;
+        if !self.capabilities().atomic_create
+            && let Some(stamp) = &secret.stamp
+        {
+            self.service.arrivals.arrived(self.installation, path, stamp.content_id);
+        }
         if let Some(version) = &written.version {
             let now = self.scene.service_time();
             locked(&self.service.times).insert((path.clone(), version.clone()), now);
@@ -213,7 +221,7 @@ impl SecretBackend for Link {
         }
         let (fault, answer) = self.call(Operation::Put, self.store(path, secret, mode)).await;
         if fault == Some(Fault::Duplicate) && self.store(path, secret, mode).await.is_ok() {
-            *locked(&self.service.doubled).entry(path.clone()).or_default() += 1;
+            self.service.arrivals.delivered_twice(path);
         }
         answer
     }

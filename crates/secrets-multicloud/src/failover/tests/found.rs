@@ -78,3 +78,52 @@ async fn a_version_from_before_anothers_purge_waits_no_longer_for_a_replica_that
     assert_eq!(backend.drain().await.unwrap().left, 0);
     assert_eq!(numbers(&replicas[2]).await, [5]);
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_waits_is_not_shown_once_a_newer_version_was_seen() {
+    let (replicas, backend) = three().await;
+    let journal = Arc::clone(backend.journal.as_ref().unwrap());
+    // The primary has it, and could not be asked since.
+    let ids = journal.add(&[NewRow::new(&path("a"), &sealed(1, 1), &["one"])]).await.unwrap();
+    journal.acknowledge(&ids).await.unwrap();
+    let shown = |secret: Secret| (secret.version.number(), secret.served.unwrap().by);
+    let newest = (Some(2), "one".to_owned());
+    assert_eq!(shown(backend.get(&path("a"), None).await.unwrap()), newest);
+    let batch = backend.get_many(&[path("a")]).await.pop().unwrap();
+    assert_eq!(shown(batch.unwrap()), newest);
+    let old = backend.get(&path("a"), Some(&VersionId::from_number(1))).await.unwrap();
+    assert_eq!(shown(old), (Some(1), "journal".to_owned()));
+    let listed = backend.list_all(None).await.unwrap();
+    assert!(listed.iter().all(|item| item.stamp.as_ref().unwrap().version == 2));
+    replicas[0].memory.purge(&path("a")).await.unwrap();
+    let listed = backend.list_all(None).await.unwrap();
+    assert!(listed.iter().all(|item| item.path != path("a")), "nor where the newer one is a deletion");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_primary_that_shows_anothers_versions_has_not_stored_ours() {
+    let (replicas, backend) = three().await;
+    backend.get(&path("a"), None).await.unwrap();
+    replicas[0].is(Mood::Forgets);
+    for (number, content, parent) in [(3, 8, 2), (4, 9, 8)] {
+        let theirs = version(number, content, parent, StampKind::Secret);
+        replicas[0].memory.put(&path("a"), &theirs, &PutMode::Upsert).await.unwrap();
+    }
+    let replace = PutMode::Replace(VersionId::from_number(2));
+    let written = backend.put(&path("a"), &version(3, 3, 2, StampKind::Secret), &replace).await.unwrap();
+    assert_eq!(written.level, Level::Local);
+    replicas[0].is(Mood::Well);
+    assert_eq!(backend.drain().await.unwrap().diverged, [path("a")].into());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_primary_that_refuses_and_shows_nothing_does_not_know() {
+    let (replicas, backend) = three().await;
+    backend.get(&path("a"), None).await.unwrap();
+    replicas[0].memory.purge(&path("a")).await.unwrap();
+    let replace = PutMode::Replace(VersionId::from_number(2));
+    let written = backend.put(&path("a"), &version(3, 3, 2, StampKind::Secret), &replace).await.unwrap();
+    assert_eq!(written.level, Level::Local, "not a conflict: after a version there is always another");
+    assert_eq!(backend.drain().await.unwrap().left, 0);
+    assert_eq!(numbers(&replicas[0]).await, [3]);
+}
