@@ -56,12 +56,19 @@ pub struct Global {
     /// The backend to use [env: SECRETS_BACKEND]
     #[arg(short, long, global = true, value_name = "NAME")]
     pub backend: Option<String>,
-    /// With the backend vault: the address of the server [env: VAULT_ADDR]
+    /// With the backend vault: the address of the server [env: VAULT_ADDR]; with azure: that of the vault
+    /// [env: AZURE_KEYVAULT_URL]
     #[arg(long, global = true, value_name = "URL")]
     pub vault_url: Option<String>,
     /// With the backend vault: the token; others on this machine see it [env: VAULT_TOKEN]
     #[arg(long, global = true, value_name = "TOKEN")]
     pub token: Option<String>,
+    /// With the backend azure: the tenant that the vault belongs to [env: AZURE_TENANT_ID]
+    #[arg(long, global = true, value_name = "ID")]
+    pub tenant_id: Option<String>,
+    /// With the backend azure: the application or the identity that asks [env: AZURE_CLIENT_ID]
+    #[arg(long, global = true, value_name = "ID")]
+    pub client_id: Option<String>,
     /// With the backend aws: the region, such as eu-central-1 [env: AWS_REGION]
     #[arg(long, global = true, value_name = "REGION")]
     pub region: Option<String>,
@@ -78,7 +85,7 @@ pub struct Global {
     // Not global: after a command, `--prefix` is the command's own, and names paths.
     #[arg(long = "prefix", value_name = "TEXT")]
     pub name_prefix: Option<String>,
-    /// With the backend vault or aws: values as other programs read and write them, not sealed
+    /// With the backend vault, aws or azure: values as other programs read and write them, not sealed
     #[arg(long, global = true)]
     pub no_seal: bool,
     /// The configuration file to use instead of the project's and the user's [env: SECRETS_CONFIG]

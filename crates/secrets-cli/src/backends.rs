@@ -14,7 +14,9 @@ use crate::failure::Failure;
 
 #[cfg(feature = "aws")]
 mod aws;
-#[cfg(any(feature = "aws", feature = "hcvault"))]
+#[cfg(feature = "azure")]
+mod azure;
+#[cfg(any(feature = "aws", feature = "azure", feature = "hcvault"))]
 mod fields;
 #[cfg(feature = "hcvault")]
 mod hcvault;
@@ -26,7 +28,7 @@ mod overlap;
 pub const AWS: &str = "aws";
 /// The kind of HashiCorp Vault and OpenBao.
 pub const HCVAULT: &str = "hcvault";
-/// The kind of Azure Key Vault, which a later version brings: it may be configured, and cannot be used.
+/// The kind of Azure Key Vault.
 pub const AZURE: &str = "azure";
 
 /// A backend of the configuration.
@@ -90,7 +92,7 @@ pub fn named(name: &str, configuration: &Configuration, store: PathBuf) -> Resul
     match configuration.settings.backends.get(name) {
         Some(backend) if backend.kind == AWS => secrets_manager(name, backend),
         Some(backend) if backend.kind == HCVAULT => vault(name, backend, configuration),
-        Some(backend) if backend.kind == AZURE => Err(later(name)),
+        Some(backend) if backend.kind == AZURE => key_vault(name, backend, configuration),
         None if name != LOCAL => Err(Failure::config(format!("there is no backend `{}`", shown(name)))
             .hint("`secrets backend list` shows those that are configured")),
         _ => local(configuration, store),
@@ -121,33 +123,15 @@ pub fn check(name: &str, backend: &Backend) -> Result<(), Failure> {
         HCVAULT => hcvault::check(name, backend),
         #[cfg(not(feature = "hcvault"))]
         HCVAULT => Err(lacking(HCVAULT)),
-        // Other environments of the same file work: who uses it is told, see [`check_usable`].
-        AZURE => Ok(()),
+        #[cfg(feature = "azure")]
+        AZURE => azure::check(name, backend),
+        #[cfg(not(feature = "azure"))]
+        AZURE => Err(lacking(AZURE)),
         kind => {
             Err(Failure::config(format!("`backends.{name}`: there is no backend of type `{}`", shown(kind)))
-                .hint(format!("the types are `{LOCAL}`, `{AWS}` and `{HCVAULT}`")))
+                .hint(format!("the types are `{LOCAL}`, `{AWS}`, `{AZURE}` and `{HCVAULT}`")))
         }
     }
-}
-
-/// Refuses backends of a kind that no build of this version has.
-///
-/// # Errors
-/// Exit 3, naming the first of them.
-pub fn check_usable<'a>(
-    names: impl IntoIterator<Item = &'a str>,
-    settings: &Settings,
-) -> Result<(), Failure> {
-    let is_later = |name: &&str| settings.backends.get(*name).is_some_and(|backend| backend.kind == AZURE);
-    names.into_iter().find(is_later).map_or(Ok(()), |name| Err(later(name)))
-}
-
-fn later(name: &str) -> Failure {
-    Failure::config(format!("`backends.{name}`: this version has no backend of type `{AZURE}` yet")).hint(
-        format!(
-            "use another backend until a version brings it; the types are `{LOCAL}`, `{AWS}` and `{HCVAULT}`"
-        ),
-    )
 }
 
 /// Refuses a login whose secret is to come from a backend that cannot give it.
@@ -199,7 +183,17 @@ fn secrets_manager(_: &str, _: &Backend) -> Result<Configured, Failure> {
     Err(lacking(AWS))
 }
 
-#[cfg(not(all(feature = "aws", feature = "local", feature = "hcvault")))]
+#[cfg(feature = "azure")]
+fn key_vault(name: &str, backend: &Backend, configuration: &Configuration) -> Result<Configured, Failure> {
+    azure::make(name, backend, configuration)
+}
+
+#[cfg(not(feature = "azure"))]
+fn key_vault(_: &str, _: &Backend, _: &Configuration) -> Result<Configured, Failure> {
+    Err(lacking(AZURE))
+}
+
+#[cfg(not(all(feature = "aws", feature = "azure", feature = "local", feature = "hcvault")))]
 fn lacking(kind: &str) -> Failure {
     Failure::config(format!("this build has no backend of type `{kind}`")).hint(format!(
         "`cargo install --path crates/secrets-cli` builds every backend; the feature `{kind}` this one"

@@ -14,6 +14,7 @@ use crate::failure::Failure;
 use crate::places::Places;
 use crate::trust::Trust;
 
+pub mod azure;
 pub mod files;
 pub mod flat;
 pub mod keys;
@@ -44,6 +45,8 @@ pub struct Configuration {
     pub vault: vault::UsualToken,
     /// The keys of an AWS identity, for a login that says nothing of them.
     pub aws: Option<vault::UsualKeys>,
+    /// What Microsoft's own tools find in variables, for a backend of Azure that says nothing of it.
+    pub azure: azure::AzureVariables,
 }
 
 /// A configuration file that was read.
@@ -116,7 +119,8 @@ fn merge(
     settings.check()?;
     origins.sort();
     let (vault, aws) = (vault::UsualToken::find(environment), vault::UsualKeys::find(environment));
-    Ok(Configuration { places, settings, files: sources, origins, vault, aws })
+    let azure = azure::AzureVariables::find(environment);
+    Ok(Configuration { places, settings, files: sources, origins, vault, aws, azure })
 }
 
 /// File names in a configuration file are relative to it, not to where a command happens to run.

@@ -1,6 +1,6 @@
 //! Which backends are one place, and who may not share one.
 
-use super::AWS;
+use super::{AWS, AZURE};
 use crate::config::schema::{Backend, LOCAL, Settings, shown};
 use crate::failure::Failure;
 
@@ -95,6 +95,9 @@ fn place(backend: &Backend) -> String {
     if backend.kind == AWS {
         let (endpoint, region) = (trimmed("endpoint_url"), text("region", ""));
         return format!("{endpoint}\n{region}\n{}\n{}\n{prefix}", text("profile", ""), text("role_arn", ""));
+    }
+    if backend.kind == AZURE {
+        return format!("{}\n{prefix}", trimmed("vault_url").trim_end_matches('/'));
     }
     let (address, namespace) = (trimmed("address"), trimmed("namespace"));
     format!("{address}\n{namespace}\n{}\n{prefix}", text("mount", "secret").trim_matches('/'))

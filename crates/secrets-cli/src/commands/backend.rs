@@ -28,13 +28,8 @@ fn list(context: &Context, args: OutputArgs) -> Result<u8, Failure> {
     let mut rows = Vec::new();
     let configured = settings.backends.keys().map(String::as_str);
     for name in std::iter::once(LOCAL).chain(configured.filter(|name| *name != LOCAL)) {
-        let (kind, place) = match backends::check_usable([name], settings) {
-            Ok(()) => {
-                let one = backends::named(name, &context.configuration, context.places().store())?;
-                (one.kind, one.backend.to_string())
-            }
-            Err(_) => (backends::AZURE.to_owned(), "not in this version yet".to_owned()),
-        };
+        let one = backends::named(name, &context.configuration, context.places().store())?;
+        let (kind, place) = (one.kind, one.backend.to_string());
         let environments: Vec<&str> = settings
             .environments
             .iter()

@@ -5,7 +5,6 @@ use serde_json::{Map, Value, json};
 
 use super::flat::Meaning;
 use super::{Settings, substitute};
-use crate::backends::check_usable;
 use crate::environment::Environment;
 use crate::failure::Failure;
 use crate::formats::Pair;
@@ -119,8 +118,7 @@ impl Migrated {
         let Ok(settings) = serde_json::from_value::<Settings>(value) else {
             return Some(Failure::config("the settings cannot be used"));
         };
-        let names = settings.backends.keys().map(String::as_str);
-        settings.check().and_then(|()| check_usable(names, &settings)).err()
+        settings.check().err()
     }
 
     /// The settings as `secrets.toml`.

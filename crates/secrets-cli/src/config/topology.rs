@@ -212,14 +212,6 @@ impl Settings {
         let alone = || Topology::new(self.backend_name(), &[], &[]);
         self.in_force().map_or_else(alone, EnvironmentSettings::topology)
     }
-
-    /// Each backend of the environment in force, also of its routes, once.
-    fn names_in_force(&self) -> BTreeSet<&str> {
-        match self.in_force() {
-            Some(environment) => environment.backends(),
-            None => [self.backend_name()].into(),
-        }
-    }
 }
 
 #[cfg(test)]

@@ -1,4 +1,5 @@
-//! One safe over OpenBao, AWS Secrets Manager and this machine, while each in turn is killed, hangs and throttles.
+//! One safe over OpenBao, AWS Secrets Manager, Azure Key Vault and this machine, while each in turn is killed, hangs and
+//! throttles.
 
 #![allow(
     clippy::disallowed_methods,
@@ -15,12 +16,15 @@ use secrets_backend::{
     Secret, SecretBackend, SecretPath, VersionId, VersionMeta, Written, async_trait,
 };
 use secrets_backend_aws::{AwsBackend, AwsConfig, Credentials, Keys};
+use secrets_backend_azure::{AzureBackend, AzureConfig, ClientSecret};
 use secrets_backend_hcvault::{Auth, Credential, HcVaultBackend, HcVaultConfig};
 use secrets_backend_local::{LocalBackend, LocalConfig};
 use secrets_manager::{
     ApplyConfig, InitOptions, ListScope, Options, Place, Places, Role, Safe, Scope, Standby, Unlock, init,
 };
-use secrets_testkit::{Answer, Fault, FaultProxy, Responder, openbao, secrets_manager};
+use secrets_testkit::{
+    Answer, Fault, FaultProxy, KeyVault, KeyVaultAccess, Responder, key_vault, openbao, secrets_manager,
+};
 
 use crate::support::skip;
 
@@ -66,6 +70,62 @@ impl Remote {
         self.proxy.set(match outage {
             Some(Outage::Killed) => Fault::Refuse,
             Some(Outage::Hangs) => Fault::Hang,
+            _ => Fault::None,
+        });
+    }
+}
+
+/// Azure Key Vault, whose server throttles by itself, behind a proxy that breaks: a relay could not keep its TLS.
+struct Vault {
+    proxy: FaultProxy,
+    server: Option<KeyVault>,
+    access: KeyVaultAccess,
+}
+
+impl Vault {
+    fn new() -> Self {
+        let (access, server) = key_vault();
+        let url = access.vault_url.trim_start_matches("https://");
+        let host = url.split(['/', ':']).next().unwrap();
+        let (_, there) = access.addresses.iter().find(|(name, _)| name == host).expect("the vault's address");
+        Self { proxy: FaultProxy::start(*there).unwrap(), server, access }
+    }
+
+    /// As a backend whose calls take two seconds at most.
+    fn backend(&self) -> AzureBackend {
+        let access = &self.access;
+        let secret = ClientSecret::new(
+            access.tenant_id.as_str(),
+            access.client_id.as_str(),
+            access.client_secret.as_str(),
+        );
+        let credentials = secrets_backend_azure::Credentials::ClientSecret(secret);
+        let mut config = AzureConfig::new(access.vault_url.as_str(), credentials);
+        config.authority = Some(access.authority.clone());
+        config.ca_pem = Some(access.ca_pem.clone());
+        // The issuer of tokens is another service, and stays up.
+        config.addresses = access.addresses.clone();
+        let vault = access.vault_url.as_str();
+        for (_, address) in config.addresses.iter_mut().filter(|(host, _)| vault.contains(host.as_str())) {
+            *address = self.proxy.addr();
+        }
+        config.timeout = Duration::from_secs(2);
+        AzureBackend::new(config).unwrap()
+    }
+
+    fn suffers(&self, outage: Option<Outage>) {
+        let throttles = outage == Some(Outage::Throttles);
+        if let Some(server) = &self.server {
+            server.heal();
+            if throttles {
+                server.throttle(usize::MAX, 0);
+            }
+        }
+        self.proxy.set(match outage {
+            Some(Outage::Hangs) => Fault::Hang,
+            Some(Outage::Killed) => Fault::Refuse,
+            // Another's server is not told to throttle.
+            Some(Outage::Throttles) if self.server.is_none() => Fault::Refuse,
             _ => Fault::None,
         });
     }
@@ -145,14 +205,19 @@ impl std::fmt::Display for Local {
     }
 }
 
-/// A safe over three backends, each of which can be broken.
+/// A safe over four backends, each of which can be broken.
 struct World {
     _directory: tempfile::TempDir,
     places: Places,
     clouds: [Remote; 2],
+    vault: Vault,
     local: Arc<Local>,
-    backends: [Arc<dyn SecretBackend>; 3],
+    backends: [Arc<dyn SecretBackend>; BACKENDS],
 }
+
+const BACKENDS: usize = 4;
+/// The one on this machine.
+const LOCAL: usize = 3;
 
 impl World {
     /// None, after a loud skip, where a server is missing.
@@ -174,7 +239,7 @@ impl World {
         let token = Credential::value(bao.root_token.as_str());
         let mut config = HcVaultConfig::new(clouds[0].url(), Auth::Token(token));
         config.timeout = Duration::from_secs(2);
-        let vault = HcVaultBackend::new(config).unwrap();
+        let bao = HcVaultBackend::new(config).unwrap();
         let mut config = AwsConfig::new();
         config.region = Some("us-east-1".to_owned());
         config.endpoint_url = Some(clouds[1].url());
@@ -183,19 +248,22 @@ impl World {
         let aws = AwsBackend::new(config).unwrap();
         let store = LocalBackend::new(LocalConfig::new(places.store())).unwrap();
         let local = Arc::new(Local { store, outage: std::sync::Mutex::default() });
-        let backends: [Arc<dyn SecretBackend>; 3] = [
-            Arc::new(PrefixBackend::new(vault, format!("{prefix}/")).unwrap()),
+        let vault = Vault::new();
+        let backends: [Arc<dyn SecretBackend>; BACKENDS] = [
+            Arc::new(PrefixBackend::new(bao, format!("{prefix}/")).unwrap()),
             Arc::new(PrefixBackend::new(aws, format!("{prefix}/")).unwrap()),
+            Arc::new(PrefixBackend::new(vault.backend(), format!("{prefix}/")).unwrap()),
             Arc::clone(&local) as _,
         ];
-        Some(Self { _directory: directory, places, clouds, local, backends })
+        Some(Self { _directory: directory, places, clouds, vault, local, backends })
     }
 
     fn options(&self) -> Options {
         let mut options = Options::new(Arc::clone(&self.backends[0]));
-        let mut local = Standby::new(Arc::clone(&self.backends[2]));
+        let mut local = Standby::new(Arc::clone(&self.backends[LOCAL]));
         (local.place, local.role) = (Place::Own, Role::Failover);
-        options.standbys = vec![Standby::new(Arc::clone(&self.backends[1])), local];
+        let clouds = self.backends[1..LOCAL].iter().map(|backend| Standby::new(Arc::clone(backend)));
+        options.standbys = clouds.chain([local]).collect();
         options.deadline = Duration::from_secs(2);
         options.failover.hedge_after = Duration::from_millis(100);
         options.failover.hedge_batch_after = Duration::from_millis(300);
@@ -212,7 +280,7 @@ impl World {
     /// The same safe over one of the backends alone.
     async fn open_over(&self, at: usize) -> Safe {
         let mut options = Options::new(Arc::clone(&self.backends[at]));
-        options.place = if at == 2 { Place::Own } else { Place::Shared };
+        options.place = if at == LOCAL { Place::Own } else { Place::Shared };
         let key = Unlock::KeyFile(self.places.key_file.clone());
         Safe::open(&self.places, options, key).await.unwrap()
     }
@@ -222,7 +290,8 @@ impl World {
         let of = |at: usize| broken.filter(|(victim, _)| *victim == at).map(|(_, outage)| outage);
         self.clouds[0].suffers(of(0));
         self.clouds[1].suffers(of(1));
-        *self.local.outage.lock().unwrap() = of(2);
+        self.vault.suffers(of(2));
+        *self.local.outage.lock().unwrap() = of(LOCAL);
     }
 }
 
@@ -316,15 +385,15 @@ async fn operate(safe: &Safe, known: &mut Known, dice: &mut Dice, number: usize)
 #[tokio::test]
 async fn nothing_is_lost_or_wrong_while_each_backend_in_turn_is_killed_hangs_and_throttles() {
     let Some(world) = World::new().await else { return };
-    let rounds = std::env::var("SECRETS_TEST_ROUNDS").map_or(40, |rounds| rounds.parse().unwrap());
+    let rounds = std::env::var("SECRETS_TEST_ROUNDS").map_or(52, |rounds| rounds.parse().unwrap());
     let (mut known, mut dice, mut done) = (Known::new(), Dice(7), 0);
     let mut safe = world.open().await;
     // Each backend is the place of this safe before the first outage.
     operate(&safe, &mut known, &mut Dice(0), 0).await;
     safe.drain().await.unwrap();
     for number in 0..rounds {
-        // In ten parts: well, then each outage of each backend.
-        let part = number * 10 / rounds;
+        // In parts: well, then each outage of each backend.
+        let part = number * (1 + BACKENDS * OUTAGES.len()) / rounds;
         let broken = (part > 0).then(|| ((part - 1) / 3, OUTAGES[(part - 1) % 3]));
         world.breaks(broken);
         done += usize::from(operate(&safe, &mut known, &mut dice, number).await);
@@ -345,7 +414,7 @@ async fn nothing_is_lost_or_wrong_while_each_backend_in_turn_is_killed_hangs_and
     scope.verify = true;
     let plan = safe.sync_plan(&scope, &|_, _| {}).await.unwrap();
     assert!(plan.is_empty(), "{plan:?}");
-    for at in 0..3 {
+    for at in 0..BACKENDS {
         let alone = world.open_over(at).await;
         for (path, there) in &known {
             let found = value(alone.get(path, None).await.map_err(backend_error)).unwrap();
@@ -358,5 +427,5 @@ async fn nothing_is_lost_or_wrong_while_each_backend_in_turn_is_killed_hangs_and
     }
     assert!(done * 10 >= rounds * 9, "{done} of {rounds} were done: the others step in");
     assert!(world.clouds.iter().all(|cloud| !cloud.relay.requests().is_empty()));
-    println!("FIGURE: {rounds} operations through nine outages, {done} done, none lost, all replicas equal");
+    println!("FIGURE: {rounds} operations through twelve outages, {done} done, none lost, all replicas equal");
 }

@@ -15,7 +15,6 @@ impl Settings {
     pub(in crate::config) fn check_environments(&self) -> Result<(), Failure> {
         self.check_is_listed()?;
         self.check_defined(&format!("environment `{}`", self.environment()), self.backend_name())?;
-        crate::backends::check_usable(self.names_in_force(), self)?;
         for (name, environment) in &self.environments {
             for (place, topology) in environment.topologies(name) {
                 for member in topology.members() {
