@@ -13,6 +13,7 @@ use xshell::Shell;
 use crate::repository;
 
 mod aws;
+mod azure;
 mod moto;
 mod openbao;
 mod process;
@@ -110,6 +111,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
             for server in SERVERS {
                 println!("{}: port {}", server.name, process::up(server, &shell, &directory)?);
             }
+            azure::sdk(&shell)?;
         }
         Action::Down => {
             for server in SERVERS {
@@ -118,7 +120,8 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
             }
         }
         Action::Env => {
-            for (name, value) in process::settings(&SERVERS, &directory) {
+            let sdk = azure::settings().into_iter().map(|(name, value)| (name.to_owned(), value));
+            for (name, value) in process::settings(&SERVERS, &directory).into_iter().chain(sdk) {
                 println!("export {name}='{}'", value.replace('\'', r"'\''"));
             }
         }

@@ -25,6 +25,7 @@ mod pages;
 mod random;
 mod refusal;
 mod rules;
+mod sdk;
 mod serve;
 mod shown;
 mod state;
@@ -34,6 +35,7 @@ mod vault;
 
 pub use directory::{AzureCloud, ClientCertificate, ManagedIdentity};
 pub use fault::{IssuerFault, VaultFault};
+pub use sdk::{AzureSdk, SdkCredential};
 pub use state::{Call, Operation};
 
 use directory::Application;

@@ -26,6 +26,6 @@ pub use fault_proxy::{Fault, FaultProxy};
 pub use kubernetes::TokenReviews;
 pub use responder::{Answer, Body, Request, Responder};
 pub use servers::{
-    Directory, Product, Server, Sts, boto3, openbao, secrets_manager, skip, slapd, sts, vault,
+    Directory, Product, Server, Sts, azure_sdk, boto3, openbao, secrets_manager, skip, slapd, sts, vault,
 };
 pub use stack::{plain, sealed};

@@ -198,3 +198,9 @@ pub fn secrets_manager() -> Option<String> {
 pub fn boto3() -> Option<PathBuf> {
     env::var_os("SECRETS_TEST_BOTO3_PYTHON").map(PathBuf::from)
 }
+
+/// A Python that has Microsoft's own SDK for Key Vault.
+#[must_use]
+pub fn azure_sdk() -> Option<PathBuf> {
+    env::var_os("SECRETS_TEST_AZURE_SDK_PYTHON").map(PathBuf::from)
+}

@@ -8,18 +8,25 @@ use anyhow::{Context, Result};
 use xshell::Shell;
 
 use super::process::{down, settings, start_time, up};
-use super::{SERVERS, home};
+use super::{SERVERS, Settings, azure, home};
 use crate::repository;
 use crate::tally::Tally;
 
 /// The crates with a test that needs a server.
-const NEED_SERVERS: [&str; 4] =
-    ["secrets-backend-aws", "secrets-backend-hcvault", "secrets-cli", "secrets-testkit"];
+const NEED_SERVERS: [&str; 5] = [
+    "secrets-backend-aws",
+    "secrets-backend-azure",
+    "secrets-backend-hcvault",
+    "secrets-cli",
+    "secrets-testkit",
+];
 
 /// Servers of a run's own, in a directory named after its process, so that runs do not meet.
 #[derive(Debug)]
 pub(crate) struct Session {
     directory: PathBuf,
+    /// What is installed and runs only inside a test
+    tools: Settings,
     missing: u64,
 }
 
@@ -31,7 +38,7 @@ impl Session {
     /// When the directory of the servers cannot be written.
     pub(crate) fn start(shell: &Shell, package: Option<&str>) -> Result<Self> {
         let directory = home().join(format!("run-{}", process::id()));
-        let mut session = Self { directory, missing: 0 };
+        let mut session = Self { directory, tools: Settings::new(), missing: 0 };
         if package.is_some_and(|package| !NEED_SERVERS.contains(&package)) {
             return Ok(session);
         }
@@ -47,12 +54,20 @@ impl Session {
                 }
             }
         }
+        match azure::sdk(shell) {
+            Ok(tools) => session.tools = tools,
+            Err(error) => {
+                println!("servers: no SDK of Azure: {error:#}");
+                session.missing += 1;
+            }
+        }
         Ok(session)
     }
 
     /// The settings by which tests find them.
     pub(crate) fn settings(&self) -> Vec<(String, String)> {
-        settings(&SERVERS, &self.directory)
+        let tools = self.tools.iter().map(|(name, value)| ((*name).to_owned(), value.clone()));
+        settings(&SERVERS, &self.directory).into_iter().chain(tools).collect()
     }
 
     /// Stops them all. The logs stay when something failed, be it only a server that was to be there.

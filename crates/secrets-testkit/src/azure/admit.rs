@@ -14,9 +14,31 @@ use super::rules::check_api_version;
 use super::state::{Operation, Shared, State as Known};
 use super::tokens::Token;
 
-/// The host of the vault that is asked.
+/// The host that is asked, as the client named it.
 #[derive(Clone, Debug)]
-pub(super) struct Host(pub(super) String);
+pub(super) struct Host {
+    pub(super) name: String,
+    /// `:PORT`; nothing where the client said none
+    pub(super) port: String,
+}
+
+impl Host {
+    /// Reads the header `Host`.
+    pub(super) fn read(header: &str) -> Self {
+        let (name, port) = header.find(':').map_or((header, ""), |at| header.split_at(at));
+        Self { name: name.to_ascii_lowercase(), port: port.to_owned() }
+    }
+
+    /// The address of a host of this server's, with the port that this client uses.
+    pub(super) fn url(&self, name: &str) -> String {
+        format!("https://{name}{}", self.port)
+    }
+
+    /// The address that was asked.
+    pub(super) fn own_url(&self) -> String {
+        self.url(&self.name)
+    }
+}
 
 /// Lets a request pass to its operation, or answers instead.
 pub(super) async fn admit(State(shared): State<Shared>, request: Request, next: Next) -> Response {
@@ -45,7 +67,7 @@ pub(super) async fn admit(State(shared): State<Shared>, request: Request, next: 
 /// Refuses, or says which fault a test asked for.
 fn check(shared: &Shared, head: &axum::http::request::Parts, body: &Bytes) -> Answer<Option<VaultFault>> {
     let mut state = shared.lock();
-    let host = head.extensions.get::<Host>().map_or("", |host| host.0.as_str());
+    let Some(host) = head.extensions.get::<Host>() else { return Err(Refusal::not_found("")) };
     let bearer = head.headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
     authenticate(shared, &state, host, bearer)?;
     let query = Query::<BTreeMap<String, String>>::try_from_uri(&head.uri).unwrap_or_default();
@@ -68,9 +90,9 @@ fn check(shared: &Shared, head: &axum::http::request::Parts, body: &Bytes) -> An
 }
 
 /// "Authentication, requests and responses", section "Authentication"; "REST API error codes", HTTP 401.
-fn authenticate(shared: &Shared, state: &Known, host: &str, bearer: Option<&str>) -> Answer<()> {
-    let vault = state.vaults.get(host).ok_or_else(|| Refusal::not_found(host))?;
-    let authority = format!("{}/{}", shared.url(vault.authority), vault.tenant);
+fn authenticate(shared: &Shared, state: &Known, host: &Host, bearer: Option<&str>) -> Answer<()> {
+    let vault = state.vaults.get(&host.name).ok_or_else(|| Refusal::not_found(&host.name))?;
+    let authority = format!("{}/{}", host.url(vault.authority), vault.tenant);
     let refuse = |message: &str| Err(Refusal::unauthorized(message, &authority, vault.resource));
     let Some(bearer) = bearer.and_then(|value| value.strip_prefix("Bearer ")) else {
         return refuse("AKV10000: Request is missing a Bearer or PoP token.");

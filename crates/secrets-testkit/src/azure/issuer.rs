@@ -44,13 +44,12 @@ async fn fault(State(shared): State<Shared>, request: Request, next: Next) -> Re
 }
 
 async fn instance(
-    State(shared): State<Shared>,
     Extension(host): Extension<Host>,
     Query(query): Query<BTreeMap<String, String>>,
 ) -> Json<Value> {
     // `https://HOST/TENANT/oauth2/v2.0/authorize`
     let tenant = query.get("authorization_endpoint").and_then(|url| url.split('/').nth(3));
-    let authority = format!("{}/{}", shared.url(&host.0), tenant.unwrap_or("common"));
+    let authority = format!("{}/{}", host.own_url(), tenant.unwrap_or("common"));
     let names = AzureCloud::ALL.map(AzureCloud::authority);
     let metadata =
         names.map(|name| json!({ "preferred_network": name, "preferred_cache": name, "aliases": [name] }));
@@ -68,7 +67,7 @@ async fn configuration(
     Path(tenant): Path<String>,
 ) -> Result<Json<Value>, Refused> {
     known(&shared.lock(), &tenant)?;
-    let base = format!("{}/{tenant}", shared.url(&host.0));
+    let base = format!("{}/{tenant}", host.own_url());
     Ok(Json(json!({
         "issuer": format!("{base}/v2.0"),
         "token_endpoint": format!("{base}/oauth2/v2.0/token"),
@@ -108,7 +107,7 @@ async fn token(
         return Err(Refused(400, "unauthorized_client", 700_016, "The application was not found."));
     };
     let resource = resource(field("scope"))?;
-    let base = format!("{}/{tenant}", shared.url(&host.0));
+    let base = format!("{}/{tenant}", host.own_url());
     let grant = Grant {
         client,
         audiences: [format!("{base}/oauth2/v2.0/token"), format!("{base}/v2.0")],

@@ -8,7 +8,7 @@ use serde::Deserialize;
 use super::refusal::{Answer, Refusal};
 
 /// The versions of the protocol that are served; "API version": there is no default.
-const API_VERSIONS: [&str; 8] = ["7.0", "7.1", "7.2", "7.3", "7.4", "7.5", "7.6", "2025-07-01"];
+const API_VERSIONS: [&str; 9] = ["7.0", "7.1", "7.2", "7.3", "7.4", "7.5", "7.6", "2025-07-01", "2026-04-01"];
 /// "Azure Key Vault keys, secrets and certificates overview", object identifiers.
 const NAME_MAX: usize = 127;
 /// "About Azure Key Vault secrets": 25k bytes each.

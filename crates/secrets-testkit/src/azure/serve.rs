@@ -57,11 +57,11 @@ impl Sites {
     async fn answer(&self, mut request: hyper::Request<Incoming>, tls: bool) -> io::Result<Response> {
         let host =
             request.headers().get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
-        let host = host.split(':').next().unwrap_or_default().to_ascii_lowercase();
-        let call = self.note(&request, &host);
-        let response = match self.of(&host, tls) {
+        let host = Host::read(host);
+        let call = self.note(&request, &host.name);
+        let response = match self.of(&host.name, tls) {
             Some(site) => {
-                request.extensions_mut().insert(Host(host));
+                request.extensions_mut().insert(host);
                 let served = TowerToHyperService::new(site.clone()).call(request.map(Body::new)).await;
                 served.unwrap_or_else(|never: Infallible| match never {})
             }

@@ -88,7 +88,9 @@ impl<'a> Token<'a> {
 
     /// Is it valid at this second of Unix?
     pub(super) fn is_in_time(&self, now: u64) -> bool {
-        let time = |name: &str| self.claims[name].as_u64();
+        // RFC 7519, "NumericDate": fractions are allowed.
+        let now = now as f64;
+        let time = |name: &str| self.claims[name].as_f64();
         time("exp").is_some_and(|end| now < end) && time("nbf").is_none_or(|begin| begin <= now)
     }
 }

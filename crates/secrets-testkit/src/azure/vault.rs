@@ -261,9 +261,9 @@ fn in_vault<T>(
 ) -> Answer<T> {
     let mut state = shared.lock();
     let now = state.now();
-    let vault = state.vaults.get_mut(&host.0).ok_or_else(|| Refusal::not_found(&host.0))?;
+    let vault = state.vaults.get_mut(&host.name).ok_or_else(|| Refusal::not_found(&host.name))?;
     vault.settle(now);
-    work(vault, now, &shared.url(&host.0))
+    work(vault, now, &host.own_url())
 }
 
 fn parameters(headers: &HeaderMap, body: &[u8]) -> Answer<Parameters> {

@@ -7,6 +7,7 @@
 #![allow(clippy::disallowed_methods, reason = "tests read variables, and a TLS client has a runtime")]
 
 mod answers;
+mod azure;
 mod client;
 mod evil;
 mod faults;

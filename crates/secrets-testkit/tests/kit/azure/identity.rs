@@ -1,0 +1,71 @@
+//! The endpoints at which a machine asks for tokens of its own identity.
+
+use secrets_testkit::KeyVault;
+use secrets_testkit::azure::IssuerFault;
+
+use super::client::{Reply, Vault, send_plain};
+
+const RESOURCE: &str = "resource=https%3A%2F%2Fvault.azure.net";
+
+fn metadata(server: &KeyVault, query: &str, headers: &[(&str, &str)]) -> Reply {
+    send_plain(server.identity_addr(), &format!("/metadata/identity/oauth2/token?{query}"), headers).unwrap()
+}
+
+fn app_service(server: &KeyVault, query: &str, header: &str) -> Reply {
+    send_plain(server.identity_addr(), &format!("/msi/token?{query}"), &[("x-identity-header", header)])
+        .unwrap()
+}
+
+#[test]
+fn the_metadata_service_answers_the_machine_alone() {
+    let server = KeyVault::start().unwrap();
+    let query = format!("api-version=2018-02-01&{RESOURCE}");
+    let own = [("Metadata", "true")];
+    let reply = metadata(&server, &query, &own);
+    assert_eq!(reply.status, 200);
+    assert!(reply.body["expires_on"].as_str().unwrap().parse::<u64>().is_ok());
+    let token = reply.body["access_token"].as_str().unwrap().to_owned();
+    let vault = Vault { access: server.access("kit"), token };
+    assert_eq!(vault.get("/secrets/a").status, 404, "its token is good");
+    for (query, headers) in [
+        (query.as_str(), &[][..]),
+        (&query, &[("Metadata", "true"), ("X-Forwarded-For", "10.0.0.1")]),
+        (RESOURCE, &own),
+        ("api-version=2018-02-01", &own),
+        ("api-version=2018-02-01&resource=https%3A%2F%2Felsewhere.example", &own),
+    ] {
+        assert_eq!(metadata(&server, query, headers).status, 400, "{query} {headers:?}");
+    }
+}
+
+#[test]
+fn an_app_service_answers_whoever_has_its_header() {
+    let server = KeyVault::start().unwrap();
+    let [(_, endpoint), (_, header)] = server.app_service();
+    assert_eq!(endpoint, format!("http://{}/msi/token", server.identity_addr()));
+    let query = format!("api-version=2019-08-01&{RESOURCE}");
+    assert_eq!(app_service(&server, &query, &header).status, 200);
+    assert_eq!(app_service(&server, &query, "wrong").status, 401);
+    assert_eq!(app_service(&server, &format!("api-version=2017-09-01&{RESOURCE}"), &header).status, 400);
+}
+
+#[test]
+fn an_identity_is_found_by_client_object_and_resource() {
+    let server = KeyVault::start().unwrap();
+    let [system, assigned] = server.identities();
+    let ask = |query: &str| {
+        let query = format!("api-version=2018-02-01&{RESOURCE}&{query}");
+        metadata(&server, &query, &[("Metadata", "true")])
+    };
+    assert_eq!(ask("").body["client_id"], system.client_id.as_str());
+    for query in [
+        format!("client_id={}", assigned.client_id),
+        format!("object_id={}", assigned.object_id),
+        format!("msi_res_id={}", assigned.resource_id),
+    ] {
+        assert_eq!(ask(&query).body["client_id"], assigned.client_id.as_str(), "{query}");
+    }
+    assert_eq!(ask("client_id=nobody").status, 400);
+    server.identity_fault(Some(IssuerFault::Status(500, "down".to_owned())));
+    assert_eq!(ask("").status, 500);
+}
