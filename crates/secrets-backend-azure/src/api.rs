@@ -28,6 +28,9 @@ pub(crate) struct Api {
     clients: Clients,
 }
 
+/// How many empty pages a listing may begin with.
+const MAX_EMPTY: usize = 20;
+
 /// Where a listing goes on: an address that the vault gave, at the vault.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Next(Url);
@@ -148,11 +151,17 @@ impl Api {
 
     /// The same for a secret that is not deleted. Its value is not read.
     pub(crate) async fn live(&self, name: &Name) -> Result<Option<Purge>, Failure> {
-        let part = self.versions(name, None, 1).await?;
-        let Some(part) = part.filter(|part| !part.items.is_empty() || part.next.is_some()) else {
-            return Ok(None);
-        };
-        Ok(Some(Purge::of(part.items.first().and_then(|item| item.attributes.as_ref()))))
+        let mut next = None;
+        for _ in 0..MAX_EMPTY {
+            let Some(part) = self.versions(name, next.as_ref(), 1).await? else { return Ok(None) };
+            match (part.items.first(), part.next) {
+                (Some(item), _) => return Ok(Some(Purge::of(item.attributes.as_ref()))),
+                (None, None) => return Ok(None),
+                // A page may be empty before the last.
+                (None, more) => next = more,
+            }
+        }
+        Err(Failure::damaged(Effect::None))
     }
 
     /// A part of the versions of a secret; none where there is no such secret.

@@ -22,7 +22,9 @@ pub(crate) struct Codes {
 pub(crate) enum Busy {
     /// It is deleted, and can be recovered.
     Deleted,
-    /// It is on its way: being deleted, recovered or purged, or changed by somebody else.
+    /// It is being deleted, or removed.
+    Going,
+    /// It is being recovered, or changed by somebody else.
     Moving,
 }
 
@@ -94,6 +96,7 @@ impl Codes {
     pub(crate) fn busy(self, status: u16) -> Option<Busy> {
         match status {
             409 if self.has("ObjectIsDeletedButRecoverable") => Some(Busy::Deleted),
+            409 if self.has("ObjectIsBeingDeleted") || self.has("ObjectIsBeingPurged") => Some(Busy::Going),
             409 if self.is_of_service => Some(Busy::Moving),
             _ => None,
         }
@@ -167,7 +170,8 @@ mod tests {
     fn a_conflict_says_what_the_secret_is_doing() {
         let deleted = codes("Conflict", Some("ObjectIsDeletedButRecoverable"));
         assert_eq!(deleted.busy(409), Some(Busy::Deleted));
-        assert_eq!(codes("Conflict", Some("ObjectIsBeingDeleted")).busy(409), Some(Busy::Moving));
+        assert_eq!(codes("Conflict", Some("ObjectIsBeingDeleted")).busy(409), Some(Busy::Going));
+        assert_eq!(codes("Conflict", Some("ObjectIsBeingRecovered")).busy(409), Some(Busy::Moving));
         assert_eq!(deleted.busy(403), None);
         assert_eq!(Codes::default().busy(409), None);
     }

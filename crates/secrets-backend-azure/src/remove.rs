@@ -3,18 +3,24 @@
 use secrets_backend::ErrorKind;
 
 use crate::api::{Api, Purge};
+use crate::codes::Busy;
 use crate::failure::Failure;
 use crate::names::Name;
 use crate::wait::Wait;
 
 /// Deletes a secret, and waits until the service shows it as deleted: from then on it can be recovered.
 pub(crate) async fn delete(api: &Api, name: &Name) -> Result<(), Failure> {
-    match api.delete(name).await {
-        // Somebody else is at it already.
-        Err(failure) if failure.busy.is_some() => return Err(Failure::missing()),
-        answer => answer?,
-    }
     let mut wait = Wait::new(&api.config);
+    loop {
+        match api.delete(name).await {
+            Err(failure) if failure.busy == Some(Busy::Moving) && wait.pause().await => {}
+            // Somebody else has done it, or is at it.
+            Err(failure) if matches!(failure.busy, Some(Busy::Deleted | Busy::Going)) => {
+                return Err(Failure::missing());
+            }
+            answer => break answer?,
+        }
+    }
     while !is_gone(api, name).await? {
         if !wait.pause().await {
             return Err(still("deleted"));

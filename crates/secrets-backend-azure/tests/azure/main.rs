@@ -5,3 +5,14 @@
     clippy::unwrap_used,
     reason = "tests have runtimes of their own, print their figures, and fail by panics"
 )]
+
+mod admin;
+mod conformance;
+mod cost;
+mod leaks;
+mod rules;
+mod sdk;
+mod slow;
+mod tokens;
+mod wire;
+mod writers;

@@ -1,0 +1,1 @@
+//! Beside Microsoft's own SDK for Python.

@@ -1,0 +1,157 @@
+//! Deletions, recoveries and removals that take longer than their answers.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use secrets_backend::{ErrorKind, NewSecret, PutMode, SecretBackend};
+use secrets_testkit::KeyVault;
+use secrets_testkit::azure::VaultFault;
+
+use crate::admin::{asked, hasty_kit, kind, kit, path, put, value};
+
+fn millis(millis: u64) -> Duration {
+    Duration::from_millis(millis)
+}
+
+fn slow(server: &KeyVault, time: Duration) {
+    server.asynchronous(time, time, time);
+    server.settle_after_recovery(time / 2);
+}
+
+/// Rounds of a test that scales.
+fn rounds(sample: u64) -> u64 {
+    std::env::var("SECRETS_TEST_ROUNDS").map_or(sample, |rounds| rounds.parse().unwrap())
+}
+
+#[tokio::test]
+async fn a_deleted_secret_is_written_again_at_once_while_the_service_takes_its_time() {
+    let (server, backend) = kit();
+    slow(&server, millis(300));
+    let path = path("app/key");
+    for round in 0..3 {
+        put(&backend, &path, &format!("life {round}")).await;
+        assert_eq!(value(&backend, &path).await, format!("life {round}"));
+        backend.delete(&path).await.unwrap();
+        assert_eq!(kind(backend.get(&path, None).await), ErrorKind::NotFound);
+    }
+}
+
+#[tokio::test]
+async fn deleting_and_setting_at_once_always_ends_with_one_of_the_two() {
+    let (server, backend) = kit();
+    slow(&server, millis(20));
+    let (backend, rounds) = (Arc::new(backend), rounds(8));
+    let (mut present, mut absent) = (0, 0);
+    for round in 0..rounds {
+        let path = path(&format!("race/k{}", round % 5));
+        put(&*backend, &path, "before").await;
+        let (deleter, target) = (Arc::clone(&backend), path.clone());
+        let deleting = tokio::spawn(async move { deleter.delete(&target).await });
+        let secret = NewSecret::new(format!("round {round}"));
+        let set = backend.put(&path, &secret, &PutMode::Upsert).await;
+        let deleted = deleting.await.unwrap();
+        set.unwrap();
+        assert!(deleted.is_ok() || kind(deleted) == ErrorKind::NotFound);
+        match backend.get(&path, None).await {
+            Ok(read) => {
+                assert!(read.value == secret.value, "what is there is what was set last");
+                present += 1;
+            }
+            Err(error) => {
+                assert_eq!(error.kind(), ErrorKind::NotFound);
+                absent += 1;
+            }
+        }
+        put(&*backend, &path, "after").await;
+        assert_eq!(value(&*backend, &path).await, "after");
+    }
+    println!(
+        "FIGURE: {rounds} rounds of delete and set at once: {present} ended set, {absent} deleted, none broken"
+    );
+}
+
+#[tokio::test]
+async fn undelete_waits_for_the_deletion_and_for_the_recovery() {
+    let (server, backend) = kit();
+    let path = path("app/key");
+    put(&backend, &path, "back").await;
+    slow(&server, millis(300));
+    let backend = Arc::new(backend);
+    let (deleter, target) = (Arc::clone(&backend), path.clone());
+    let deleting = tokio::spawn(async move { deleter.delete(&target).await });
+    tokio::time::sleep(millis(100)).await;
+    backend.undelete(&path).await.unwrap();
+    assert_eq!(value(&*backend, &path).await, "back");
+    deleting.await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn purge_answers_when_the_old_bytes_are_gone() {
+    let (server, backend) = kit();
+    slow(&server, millis(300));
+    let path = path("app/key");
+    put(&backend, &path, "old").await;
+    let old = backend.get(&path, None).await.unwrap().version;
+    let started = Instant::now();
+    backend.purge(&path).await.unwrap();
+    assert!(started.elapsed() >= millis(600));
+    assert_eq!(kind(backend.undelete(&path).await), ErrorKind::NotFound);
+    put(&backend, &path, "new").await;
+    assert_eq!(kind(backend.get(&path, Some(&old)).await), ErrorKind::NotFound);
+    assert_eq!(backend.versions(&path).await.unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn what_never_ends_is_given_up_in_time_and_may_take_effect_later() {
+    let (server, backend) = hasty_kit();
+    let path = path("app/key");
+    put(&backend, &path, "x").await;
+    slow(&server, Duration::from_secs(4));
+    for (what, answer) in
+        [("delete", backend.delete(&path).await), ("undelete", backend.undelete(&path).await)]
+    {
+        assert_eq!(kind(answer), ErrorKind::TimedOut, "{what}");
+    }
+    let started = Instant::now();
+    assert_eq!(kind(backend.purge(&path).await), ErrorKind::TimedOut);
+    assert!(started.elapsed() < Duration::from_secs(3));
+}
+
+#[tokio::test]
+async fn a_recovery_that_is_refused_or_lost_writes_nothing() {
+    use secrets_testkit::azure::Operation;
+    let (server, backend) = hasty_kit();
+    let path = path("app/key");
+    put(&backend, &path, "old").await;
+    backend.delete(&path).await.unwrap();
+    for fault in [VaultFault::Status(500, String::new()), VaultFault::Dropped] {
+        server.fault_of(Operation::Recover, 1, &fault);
+        let again = backend.put(&path, &NewSecret::new("new"), &PutMode::Upsert).await;
+        assert_eq!(kind(again), ErrorKind::Unavailable, "{fault:?}");
+        assert_eq!(kind(backend.get(&path, None).await), ErrorKind::NotFound);
+    }
+    put(&backend, &path, "new").await;
+    assert_eq!(value(&backend, &path).await, "new");
+}
+
+#[tokio::test]
+async fn a_quick_vault_is_asked_no_more_than_is_needed() {
+    let (server, backend) = kit();
+    let path = path("app/key");
+    let mut calls = Vec::new();
+    put(&backend, &path, "x").await;
+    calls.push(("put", asked(&server).len()));
+    server.forget_calls();
+    value(&backend, &path).await;
+    calls.push(("get", asked(&server).len()));
+    server.forget_calls();
+    backend.delete(&path).await.unwrap();
+    calls.push(("delete", asked(&server).len()));
+    server.forget_calls();
+    backend.undelete(&path).await.unwrap();
+    calls.push(("undelete", asked(&server).len()));
+    server.forget_calls();
+    backend.versions(&path).await.unwrap();
+    calls.push(("versions", asked(&server).len()));
+    assert_eq!(calls, [("put", 1), ("get", 1), ("delete", 2), ("undelete", 2), ("versions", 1)]);
+}
