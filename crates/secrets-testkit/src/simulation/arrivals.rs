@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Mutex;
 
-use secrets_backend::{ContentId, SecretPath};
+use secrets_backend::{ContentId, SecretPath, Stamp};
 use tokio::time::Instant;
 
 use super::service::locked;
@@ -16,6 +16,7 @@ pub(super) struct Arrivals(Mutex<Book>);
 struct Book {
     looked: HashMap<(usize, SecretPath), Instant>,
     came: HashMap<(SecretPath, ContentId), (usize, Instant)>,
+    highest: HashMap<SecretPath, u64>,
     doubled: HashMap<SecretPath, u64>,
 }
 
@@ -26,15 +27,18 @@ impl Arrivals {
     }
 
     /// An installation's version arrived. Two that copy the same one side by side have both looked before either
-    /// arrived; where a service knows no conditions, neither of them can know.
-    pub(super) fn arrived(&self, installation: usize, path: &SecretPath, content: ContentId) {
+    /// arrived; where a service knows no conditions, neither of them can know. And an older one that comes late covers a
+    /// newer one, which has to be written again.
+    pub(super) fn arrived(&self, installation: usize, path: &SecretPath, stamp: &Stamp) {
         let mut book = locked(&self.0);
         let looked = book.looked.get(&(installation, path.clone())).copied();
-        let now = Instant::now();
-        let (first, came) = *book.came.entry((path.clone(), content)).or_insert((installation, now));
-        if first != installation && looked.is_some_and(|looked| looked <= came) {
-            *book.doubled.entry(path.clone()).or_default() += 1;
-        }
+        let last = book.came.insert((path.clone(), stamp.content_id), (installation, Instant::now()));
+        let is_race =
+            last.is_some_and(|(by, came)| by != installation && looked.is_some_and(|looked| looked <= came));
+        let highest = book.highest.entry(path.clone()).or_default();
+        let covers = stamp.version < *highest;
+        *highest = stamp.version.max(*highest);
+        *book.doubled.entry(path.clone()).or_default() += u64::from(is_race) + u64::from(covers);
     }
 
     /// The network delivered a version twice.

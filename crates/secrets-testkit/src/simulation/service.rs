@@ -181,10 +181,14 @@ impl Link {
 
     async fn store(&self, path: &SecretPath, secret: &NewSecret, mode: &PutMode) -> Result<Written> {
         let written = self.service.memory.put(path, secret, mode).await?;
+        self.scene.tell(|| {
+            let stamp = secret.stamp.as_ref().map(|stamp| format!("{} {}", stamp.version, stamp.content_id));
+            format!("{}:     stored {path} {}", self.installation, stamp.unwrap_or_default())
+        });
         if !self.capabilities().atomic_create
             && let Some(stamp) = &secret.stamp
         {
-            self.service.arrivals.arrived(self.installation, path, stamp.content_id);
+            self.service.arrivals.arrived(self.installation, path, stamp);
         }
         if let Some(version) = &written.version {
             let now = self.scene.service_time();
