@@ -122,6 +122,6 @@ fn what_a_check_will_find_is_known_where_the_variables_are() {
     assert!(open.problem(&none).is_none());
     let wrong: Environment = [("ADDRESS", "nowhere")].into_iter().collect();
     assert!(open.problem(&wrong).unwrap().to_string().contains("backends.p-primary"));
-    assert!(of("backend: azure").problem(&none).unwrap().to_string().contains("azure"));
+    assert!(of("backend: azure").problem(&none).unwrap().to_string().contains("vault_url"));
     assert!(of("backend: aws, region: us-east-1").problem(&none).is_none());
 }

@@ -172,21 +172,6 @@ fn an_environment_that_is_not_listed_is_an_error_where_others_are() {
 }
 
 #[test]
-fn a_kind_of_a_later_version_is_an_error_for_who_uses_it() {
-    let file =
-        "[environments.p]\nprimary = \"a\"\nfailover = [\"soon\"]\n[environments.q]\nprimary = \"b\"\n";
-    assert_eq!(settings(file, "q").backend_name(), "b");
-    for used in [file.to_owned(), "[environments.p.routes.x]\nprimary = \"soon\"".to_owned()] {
-        let said = refused(&format!("{used}\n[backends.x]\ntype = \"local\"").replacen(
-            "[environments.p",
-            "[environments.default",
-            1,
-        ));
-        assert!(said.contains("`backends.soon`: this version has no backend of type `azure` yet"), "{said}");
-    }
-}
-
-#[test]
 fn every_setting_of_an_environment_is_a_known_name() {
     let file = "[environments.p]\nprimary = \"a\"\nfailover = [\"b\"]\nbackup = [\"local\"]\nack = \"local\"
         when_primary_down = \"journal\"\nnext_on = [\"not-found\"]\nreads = { a = 1 }\n[environments.p.routes.x]\nprimary = \"c\"\n";
