@@ -12,6 +12,7 @@ mod cost;
 mod leaks;
 mod rules;
 mod sdk;
+mod sharing;
 mod slow;
 mod tokens;
 mod wire;

@@ -48,6 +48,8 @@ async fn deleting_and_setting_at_once_always_ends_with_one_of_the_two() {
         let (deleter, target) = (Arc::clone(&backend), path.clone());
         let deleting = tokio::spawn(async move { deleter.delete(&target).await });
         let secret = NewSecret::new(format!("round {round}"));
+        // Before, while and after the service deletes.
+        tokio::time::sleep(millis(round % 6 * 8)).await;
         let set = backend.put(&path, &secret, &PutMode::Upsert).await;
         let deleted = deleting.await.unwrap();
         set.unwrap();
