@@ -13,6 +13,8 @@ mod aws;
 mod aws_credentials;
 #[path = "cli/aws_settings.rs"]
 mod aws_settings;
+#[path = "cli/azure.rs"]
+mod azure;
 #[path = "cli/bad_input.rs"]
 mod bad_input;
 #[path = "cli/cases.rs"]

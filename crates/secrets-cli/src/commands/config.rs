@@ -55,8 +55,16 @@ fn show(configuration: &Configuration, args: OutputArgs) -> Result<u8, Failure> 
 
 /// Hides what logs in to a backend: `${VAR}` has put it in.
 fn hide_secrets(settings: &mut serde_json::Value) {
-    const SECRETS: [&str; 8] =
-        ["token", "secret_id", "wrapping_token", "jwt", "password", "secret_access_key", "session_token", "client_secret"];
+    const SECRETS: [&str; 8] = [
+        "token",
+        "secret_id",
+        "wrapping_token",
+        "jwt",
+        "password",
+        "secret_access_key",
+        "session_token",
+        "client_secret",
+    ];
     let backends = settings.get_mut("backends").and_then(serde_json::Value::as_object_mut);
     for backend in backends.into_iter().flat_map(|all| all.values_mut()) {
         let auth = backend.get_mut("auth").and_then(serde_json::Value::as_object_mut);

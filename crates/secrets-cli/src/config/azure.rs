@@ -61,11 +61,8 @@ pub(super) fn typed(global: &Global, environment: &Environment) -> Result<Value,
             .hint("name it with `--vault-url`, in AZURE_KEYVAULT_URL, or in the configuration")
     })?;
     let mut fields = json!({ "vault_url": url });
-    let flags = [
-        ("tenant_id", &global.tenant_id),
-        ("client_id", &global.client_id),
-        ("prefix", &global.name_prefix),
-    ];
+    let flags =
+        [("tenant_id", &global.tenant_id), ("client_id", &global.client_id), ("prefix", &global.name_prefix)];
     for (name, flag) in flags {
         if let Some(text) = flag {
             fields[name] = json!(text);

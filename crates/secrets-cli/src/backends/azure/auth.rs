@@ -40,8 +40,7 @@ impl Login<'_> {
             }
             Some("client-certificate") => {
                 let (tenant, client) = self.application()?;
-                let file =
-                    self.needed(&mut auth, "certificate_file", "AZURE_CLIENT_CERTIFICATE_PATH")?;
+                let file = self.needed(&mut auth, "certificate_file", "AZURE_CLIENT_CERTIFICATE_PATH")?;
                 Credentials::ClientCertificate(ClientCertificate::in_file(tenant, client, file))
             }
             Some("workload-identity") => {
@@ -132,11 +131,7 @@ impl Login<'_> {
     /// Which identity of the machine: at most one of its ids.
     fn machine(&self, auth: &mut Map<String, Value>) -> Result<ManagedIdentity, Failure> {
         let mut machine = DefaultChain::of_variables(|name| self.variable(name)).managed_identity;
-        machine.id = match (
-            &self.client_id,
-            self.text(auth, "object_id")?,
-            self.text(auth, "resource_id")?,
-        ) {
+        machine.id = match (&self.client_id, self.text(auth, "object_id")?, self.text(auth, "resource_id")?) {
             (None, None, None) => machine.id,
             (Some(id), None, None) => IdentityId::Client(id.clone()),
             (None, Some(id), None) => IdentityId::Object(id),
@@ -181,7 +176,8 @@ impl Login<'_> {
         match self.told(variable) {
             Ok(text) => Ok(text.unwrap_or_else(|| UNKNOWN.to_owned())),
             Err(_) => {
-                Err(self.fault(&format!("auth.{field}"), &format!("it is missing, and {variable} is not set")))
+                Err(self
+                    .fault(&format!("auth.{field}"), &format!("it is missing, and {variable} is not set")))
             }
         }
     }
