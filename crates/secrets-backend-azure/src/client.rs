@@ -8,6 +8,7 @@ use reqwest::Url;
 use tokio::sync::Mutex;
 
 use crate::config::AzureConfig;
+use crate::credentials::Tokens;
 use crate::failure::Failure;
 use crate::wire::{Peer, Wire};
 
@@ -20,6 +21,7 @@ pub(crate) struct Clients {
 #[derive(Debug)]
 struct Made {
     wire: Wire,
+    tokens: Arc<Tokens>,
     /// None again where the vault refused its token.
     client: Option<Arc<Client>>,
 }
@@ -42,33 +44,38 @@ impl Clients {
         let mut made = self.made.lock().await;
         let made = match &mut *made {
             Some(made) => made,
-            none => none.insert(Made { wire: Wire::new(config)?, client: None }),
+            none => {
+                let wire = Wire::new(config)?;
+                let tokens = Arc::new(Tokens::new(config, wire.clone())?);
+                none.insert(Made { wire, tokens, client: None })
+            }
         };
         match &made.client {
             Some(client) => Ok(Arc::clone(client)),
-            None => Ok(Arc::clone(made.client.insert(Arc::new(client(config, &made.wire)?)))),
+            None => {
+                let client = client(config, &made.wire, Arc::clone(&made.tokens))?;
+                Ok(Arc::clone(made.client.insert(Arc::new(client))))
+            }
         }
     }
 
     /// The next call makes a client anew, with a token that nobody has refused yet. Of many callers whose token is
     /// refused at once the first does that; the others find its client. The connections are kept.
     pub(crate) async fn forget(&self, refused: &Arc<Client>) {
-        if let Some(made) = &mut *self.made.lock().await {
-            made.client.take_if(|client| Arc::ptr_eq(client, refused));
+        if let Some(made) = &mut *self.made.lock().await
+            && made.client.take_if(|client| Arc::ptr_eq(client, refused)).is_some()
+        {
+            made.tokens.forget();
         }
     }
 }
 
-fn client(config: &AzureConfig, wire: &Wire) -> Result<Client, Failure> {
+fn client(config: &AzureConfig, wire: &Wire, tokens: Arc<Tokens>) -> Result<Client, Failure> {
     let unusable = |_| Failure::invalid("vault_url: no client can be made of it");
     let vault = config.vault().map_err(|_| Failure::invalid("vault_url"))?;
-    let authority = config.authority().map_err(|_| Failure::invalid("authority"))?;
-    let resource = config.resource();
-    let source = wire.transport(Peer::Source, vec![authority], resource.clone());
-    let credential = config.credentials.provider(config, source)?;
     let options = SecretClientOptions {
         client_options: ClientOptions {
-            transport: Some(wire.transport(Peer::Vault, vec![vault.clone()], resource)),
+            transport: Some(wire.transport(Peer::Vault, vec![vault.clone()], config.resource())),
             // Retries are the caller's, who knows what may be repeated.
             retry: RetryOptions::none(),
             ..ClientOptions::default()
@@ -77,6 +84,6 @@ fn client(config: &AzureConfig, wire: &Wire) -> Result<Client, Failure> {
         verify_challenge_resource: Some(config.resource.is_none()),
         ..SecretClientOptions::default()
     };
-    let secrets = SecretClient::new(vault.as_str(), credential, Some(options)).map_err(unusable)?;
+    let secrets = SecretClient::new(vault.as_str(), tokens, Some(options)).map_err(unusable)?;
     Ok(Client { vault, secrets })
 }

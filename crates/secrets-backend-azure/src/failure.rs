@@ -11,6 +11,7 @@ use azure_core::error::ErrorKind as AzureErrorKind;
 use secrets_backend::{Error, ErrorKind, Operation, SecretPath};
 
 use crate::codes::{self, Busy, Meaning};
+use crate::credentials::NoToken;
 use crate::wire::{Fault, Peer, Trouble};
 
 /// A failure that does not know yet which operation it will be part of.
@@ -101,8 +102,22 @@ impl Failure {
         }
     }
 
+    /// What a request for a token that has no reply means.
+    pub(crate) fn of_source(fault: &Fault) -> Self {
+        of_fault(fault, Effect::None)
+    }
+
+    /// Kind, text, and how long to wait.
+    pub(crate) fn into_parts(self) -> (ErrorKind, String, Option<Duration>) {
+        (self.kind, self.detail.into_owned(), self.retry_after)
+    }
+
     /// What an error of the Azure clients means.
     pub(crate) fn of_call(error: &azure_core::Error, effect: Effect) -> Self {
+        if let Some(reason) = find::<NoToken>(error) {
+            let failure = Self::new(reason.kind, reason.detail.clone());
+            return Self { retry_after: reason.retry_after, ..failure };
+        }
         if let Some(fault) = find::<Fault>(error) {
             return of_fault(fault, effect);
         }

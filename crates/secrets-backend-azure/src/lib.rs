@@ -21,4 +21,7 @@ mod write;
 
 pub use backend::AzureBackend;
 pub use config::{AzureConfig, Cloud, InvalidConfig};
-pub use credentials::{ClientSecret, Credentials};
+pub use credentials::{
+    AppService, AzureCli, ClientCertificate, ClientSecret, Credentials, DefaultChain, DeveloperCli,
+    IdentityId, ManagedIdentity, Pipelines, WorkloadIdentity,
+};

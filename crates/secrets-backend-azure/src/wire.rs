@@ -100,7 +100,12 @@ impl Wire {
 
     /// The transport to a peer, which is at these addresses and no other.
     pub(crate) fn transport(&self, peer: Peer, to: Vec<Url>, resource: String) -> Transport {
-        Transport::new(Arc::new(Line { http: self.http.clone(), peer, to, resource }))
+        Transport::new(self.line(peer, to, resource))
+    }
+
+    /// The same, for requests that are made here.
+    pub(crate) fn line(&self, peer: Peer, to: Vec<Url>, resource: String) -> Arc<dyn HttpClient> {
+        Arc::new(Line { http: self.http.clone(), peer, to, resource })
     }
 }
 
