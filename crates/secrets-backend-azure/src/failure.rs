@@ -82,6 +82,11 @@ impl Failure {
         self
     }
 
+    /// When to ask again, where that was said.
+    pub(crate) fn retry_after(&self) -> Option<Duration> {
+        self.retry_after
+    }
+
     /// The error of an operation.
     pub(crate) fn of(self, operation: Operation, backend: &str, path: Option<&SecretPath>) -> Error {
         let mut error = Error::new(self.kind, operation, backend.to_owned());

@@ -21,7 +21,7 @@ pub(crate) async fn delete(api: &Api, name: &Name) -> Result<(), Failure> {
             answer => break answer?,
         }
     }
-    while !is_gone(api, name).await? {
+    while !wait.shown(is_gone(api, name).await)? {
         if !wait.pause().await {
             return Err(still("deleted"));
         }
@@ -36,7 +36,7 @@ async fn is_gone(api: &Api, name: &Name) -> Result<bool, Failure> {
         Ok(None) => Ok(api.live(name).await?.is_some()),
         // Who may delete, may not always look.
         Err(failure) if failure.kind == ErrorKind::PermissionDenied => Ok(true),
-        Err(failure) => Err(unsettled(failure)),
+        Err(failure) => Err(failure),
     }
 }
 
@@ -52,12 +52,13 @@ pub(crate) async fn undelete(api: &Api, name: &Name) -> Result<(), Failure> {
                 Err(failure) if failure.busy.is_some() => false,
                 Err(failure) if failure.kind == ErrorKind::NotFound => match api.live(name).await? {
                     Some(_) => return Ok(()),
-                    None => return Err(Failure::missing()),
+                    None => return Err(failure),
                 },
                 Err(failure) => return Err(failure),
             };
         }
-        if api.live(name).await.map_err(unsettled)?.is_some() {
+        let is_back = async { Ok(api.live(name).await?.is_some()) };
+        if wait.shown(is_back.await)? {
             return Ok(());
         }
         if !wait.pause().await {
@@ -66,33 +67,55 @@ pub(crate) async fn undelete(api: &Api, name: &Name) -> Result<(), Failure> {
     }
 }
 
+/// Where a secret is while it is being removed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Place {
+    Live(Purge),
+    Deleted(Purge),
+    /// In neither: it never was, is between the two, or is removed.
+    Nowhere,
+}
+
 /// Removes a secret, deleted or not, for good. Where the vault protects secrets from that, nothing is changed.
 pub(crate) async fn purge(api: &Api, name: &Name) -> Result<(), Failure> {
     let mut wait = Wait::new(&api.config);
-    let (mut is_going, mut was_purged) = (false, false);
+    // Whether the service began to delete it, has deleted it, and began to remove it.
+    let (mut is_going, mut was_deleted, mut is_purged) = (false, false, false);
     loop {
-        let live = api.live(name).await?;
-        let deleted = if live.is_none() { api.deleted(name).await? } else { None };
-        if [live, deleted].contains(&Some(Purge::Protected)) {
-            return Err(protected());
-        }
-        match (live, deleted) {
-            // Written again since: what was removed is gone.
-            (Some(_), _) if was_purged => return Ok(()),
-            (None, None) if was_purged => return Ok(()),
-            (None, Some(_)) => was_purged |= begun(api.purge(name).await)?,
-            // Between the two a secret is in neither; a deletion tells whether there is one.
-            (Some(_), _) | (None, None) if !is_going || live.is_some() => match api.delete(name).await {
+        match place(api, name).await {
+            Err(failure) if is_going || was_deleted => {
+                wait.shown(Err(failure))?;
+            }
+            Err(failure) => return Err(failure),
+            // Written again since: what was removed is gone all the same.
+            Ok(Place::Nowhere | Place::Live(_)) if is_purged => return Ok(()),
+            Ok(Place::Live(Purge::Protected) | Place::Deleted(Purge::Protected)) => return Err(protected()),
+            Ok(Place::Deleted(Purge::Allowed)) => {
+                (is_going, was_deleted) = (false, true);
+                is_purged |= begun(api.purge(name).await)?;
+            }
+            Ok(Place::Nowhere) if is_going => {}
+            Ok(place) => match api.delete(name).await {
+                // Only this tells a secret on its way from none.
+                Err(failure) if failure.kind == ErrorKind::NotFound && place == Place::Nowhere => {
+                    // Somebody else has removed it.
+                    return if was_deleted { Ok(()) } else { Err(failure) };
+                }
                 Err(failure) if failure.busy.is_some() => is_going = true,
-                Err(failure) if failure.kind == ErrorKind::NotFound && live.is_none() => return Err(failure),
                 answer => is_going |= begun(answer)?,
             },
-            _ => {}
         }
         if !wait.pause().await {
             return Err(still("removed"));
         }
     }
+}
+
+async fn place(api: &Api, name: &Name) -> Result<Place, Failure> {
+    if let Some(purge) = api.live(name).await? {
+        return Ok(Place::Live(purge));
+    }
+    Ok(api.deleted(name).await?.map_or(Place::Nowhere, Place::Deleted))
 }
 
 /// Whether the service began with it; not where the secret is doing something else.
@@ -102,11 +125,6 @@ fn begun(answer: Result<(), Failure>) -> Result<bool, Failure> {
         Err(failure) if failure.busy.is_some() || failure.kind == ErrorKind::NotFound => Ok(false),
         Err(failure) => Err(failure),
     }
-}
-
-/// Looking failed: what was begun goes on all the same.
-fn unsettled(failure: Failure) -> Failure {
-    if failure.kind == ErrorKind::Unavailable { failure.or(ErrorKind::TimedOut) } else { failure }
 }
 
 fn still(what: &str) -> Failure {

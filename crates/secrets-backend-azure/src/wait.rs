@@ -2,9 +2,11 @@
 
 use std::time::Duration;
 
+use secrets_backend::ErrorKind;
 use tokio::time::Instant;
 
 use crate::config::AzureConfig;
+use crate::failure::Failure;
 
 const FIRST: Duration = Duration::from_millis(100);
 const LONGEST: Duration = Duration::from_secs(2);
@@ -14,11 +16,13 @@ const LONGEST: Duration = Duration::from_secs(2);
 pub(crate) struct Wait {
     deadline: Instant,
     pause: Duration,
+    /// What the service asked for since the last pause.
+    asked: Duration,
 }
 
 impl Wait {
     pub(crate) fn new(config: &AzureConfig) -> Self {
-        Self { deadline: Instant::now() + config.settle, pause: FIRST }
+        Self { deadline: Instant::now() + config.settle, pause: FIRST, asked: Duration::ZERO }
     }
 
     /// Waits for a while; whether there is time to look again.
@@ -27,8 +31,26 @@ impl Wait {
         if now >= self.deadline {
             return false;
         }
-        tokio::time::sleep_until(self.deadline.min(now + self.pause)).await;
+        let pause = self.pause.max(std::mem::take(&mut self.asked));
+        tokio::time::sleep_until(self.deadline.min(now + pause)).await;
         self.pause = (self.pause * 3 / 2).min(LONGEST);
         true
+    }
+
+    /// What a look at something that was begun has shown. One that failed for the moment has shown nothing yet: what
+    /// was begun goes on, and saying that it had no effect would be wrong.
+    pub(crate) fn shown(&mut self, look: Result<bool, Failure>) -> Result<bool, Failure> {
+        match look {
+            Err(failure)
+                if matches!(
+                    failure.kind,
+                    ErrorKind::RateLimited | ErrorKind::Unavailable | ErrorKind::TimedOut
+                ) =>
+            {
+                self.asked = failure.retry_after().unwrap_or_default();
+                Ok(false)
+            }
+            answer => answer,
+        }
     }
 }

@@ -7,7 +7,7 @@ use secrets_backend::{
 };
 use secrets_backend_azure::{AzureBackend, AzureConfig, ClientSecret, Credentials};
 use secrets_testkit::azure::Call;
-use secrets_testkit::{KeyVault, KeyVaultAccess, key_vault};
+use secrets_testkit::{KeyVault, KeyVaultAccess};
 
 pub(crate) const VAULT: &str = "kit";
 
@@ -37,12 +37,6 @@ pub(crate) fn hasty(access: &KeyVaultAccess) -> AzureConfig {
 
 pub(crate) fn backend(config: AzureConfig) -> AzureBackend {
     AzureBackend::new(config).unwrap()
-}
-
-/// A backend over any vault, and what must live as long.
-pub(crate) fn any() -> (AzureBackend, Option<KeyVault>) {
-    let (access, server) = key_vault();
-    (backend(config(&access)), server)
 }
 
 /// A server of the test kit, and a backend of one of its vaults.

@@ -13,6 +13,7 @@ mod credentials;
 mod leaks;
 mod rules;
 mod sdk;
+mod sharing;
 mod slow;
 mod tokens;
 mod wire;

@@ -96,7 +96,7 @@ async fn what_can_never_be_stored_is_refused_before_any_call() {
         NewSecret::new("x").with_metadata(metadata)
     };
     let here = path("app/key");
-    let long = SecretPath::native(&"a/".repeat(can.max_path).trim_end_matches('/').to_owned()).unwrap();
+    let long = SecretPath::native("a/".repeat(can.max_path).trim_end_matches('/')).unwrap();
     let upsert = PutMode::Upsert;
     let rows = [
         (&here, NewSecret::new("x".repeat(can.max_value + 1)), &upsert, ErrorKind::InvalidInput),

@@ -46,8 +46,14 @@ async fn deleting_and_setting_at_once_always_ends_with_one_of_the_two() {
         let path = path(&format!("race/k{}", round % 5));
         put(&*backend, &path, "before").await;
         let (deleter, target) = (Arc::clone(&backend), path.clone());
-        let deleting = tokio::spawn(async move { deleter.delete(&target).await });
+        // The one before, while and after the other.
+        let (before_delete, before_set) = if round % 2 == 0 { (round % 12, 0) } else { (0, round % 12) };
+        let deleting = tokio::spawn(async move {
+            tokio::time::sleep(millis(before_delete * 2)).await;
+            deleter.delete(&target).await
+        });
         let secret = NewSecret::new(format!("round {round}"));
+        tokio::time::sleep(millis(before_set * 2)).await;
         let set = backend.put(&path, &secret, &PutMode::Upsert).await;
         let deleted = deleting.await.unwrap();
         set.unwrap();
@@ -102,6 +108,21 @@ async fn purge_answers_when_the_old_bytes_are_gone() {
 }
 
 #[tokio::test]
+async fn two_who_purge_at_once_both_see_it_gone() {
+    let (server, backend) = kit();
+    slow(&server, millis(100));
+    for round in 0..3 {
+        let path = path(&format!("app/k{round}"));
+        put(&backend, &path, "old").await;
+        let (one, other) = tokio::join!(backend.purge(&path), backend.purge(&path));
+        one.unwrap();
+        other.unwrap();
+        assert_eq!(kind(backend.undelete(&path).await), ErrorKind::NotFound);
+        assert_eq!(kind(backend.purge(&path).await), ErrorKind::NotFound);
+    }
+}
+
+#[tokio::test]
 async fn what_never_ends_is_given_up_in_time_and_may_take_effect_later() {
     let (server, backend) = hasty_kit();
     let path = path("app/key");
@@ -115,6 +136,26 @@ async fn what_never_ends_is_given_up_in_time_and_may_take_effect_later() {
     let started = Instant::now();
     assert_eq!(kind(backend.purge(&path).await), ErrorKind::TimedOut);
     assert!(started.elapsed() < Duration::from_secs(3));
+}
+
+#[tokio::test]
+async fn a_look_that_fails_for_the_moment_does_not_hide_that_it_was_begun() {
+    use secrets_testkit::azure::Operation;
+    for fault in [VaultFault::Throttled(1), VaultFault::Status(503, String::new()), VaultFault::Dropped] {
+        let (server, backend) = kit();
+        slow(&server, millis(150));
+        let path = path("app/key");
+        put(&backend, &path, "x").await;
+        server.fault_of(Operation::Get, 1, &fault);
+        backend.delete(&path).await.unwrap();
+        assert_eq!(kind(backend.get(&path, None).await), ErrorKind::NotFound, "{fault:?}");
+        server.fault_of(Operation::List, 1, &fault);
+        backend.undelete(&path).await.unwrap();
+        assert_eq!(value(&backend, &path).await, "x", "{fault:?}");
+        backend.delete(&path).await.unwrap();
+        backend.purge(&path).await.unwrap();
+        assert_eq!(kind(backend.undelete(&path).await), ErrorKind::NotFound, "{fault:?}");
+    }
 }
 
 #[tokio::test]
