@@ -62,14 +62,21 @@ impl Api {
         F: Future<Output = azure_core::Result<T>> + Send,
     {
         let client = self.clients.get(&self.config).await?;
-        let failure = match self.once(effect, send(Arc::clone(&client))).await {
+        let attempt = |client: Arc<Client>| {
+            let call = send(Arc::clone(&client));
+            async move {
+                client.ready().await?;
+                call.await
+            }
+        };
+        let failure = match self.once(effect, attempt(Arc::clone(&client))).await {
             Err(failure) if failure.is_of_token => failure,
             answer => return answer,
         };
         tracing::debug!("the vault refused the token: {:?}", failure.kind);
         self.clients.forget(&client).await;
         let client = self.clients.get(&self.config).await?;
-        self.once(effect, send(client)).await
+        self.once(effect, attempt(client)).await
     }
 
     async fn once<T>(

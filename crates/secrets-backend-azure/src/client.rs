@@ -30,6 +30,15 @@ struct Made {
 pub(crate) struct Client {
     pub(crate) vault: Url,
     pub(crate) secrets: SecretClient,
+    tokens: Arc<Tokens>,
+}
+
+impl Client {
+    /// Sees to it that there is a token. Their client has its callers ask one after the other; here, those who wait
+    /// for the same answer have it at once, also where it is none.
+    pub(crate) async fn ready(&self) -> azure_core::Result<()> {
+        Ok(self.tokens.ready().await?)
+    }
 }
 
 impl std::fmt::Debug for Client {
@@ -84,6 +93,7 @@ fn client(config: &AzureConfig, wire: &Wire, tokens: Arc<Tokens>) -> Result<Clie
         verify_challenge_resource: Some(config.resource.is_none()),
         ..SecretClientOptions::default()
     };
-    let secrets = SecretClient::new(vault.as_str(), tokens, Some(options)).map_err(unusable)?;
-    Ok(Client { vault, secrets })
+    let secrets =
+        SecretClient::new(vault.as_str(), Arc::clone(&tokens) as _, Some(options)).map_err(unusable)?;
+    Ok(Client { vault, secrets, tokens })
 }

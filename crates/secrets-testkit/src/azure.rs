@@ -22,6 +22,7 @@ mod grants;
 mod identity;
 mod issuer;
 mod pages;
+mod pipelines;
 mod random;
 mod refusal;
 mod rules;
@@ -119,6 +120,24 @@ impl fmt::Debug for KeyVaultAccess {
     }
 }
 
+/// What a job of Azure Pipelines is told. `Debug` does not show its token.
+#[derive(Clone)]
+#[non_exhaustive]
+pub struct PipelinesJob {
+    /// `SYSTEM_OIDCREQUESTURI`
+    pub request_uri: String,
+    /// `SYSTEM_ACCESSTOKEN`
+    pub access_token: String,
+    /// Of the tokens that it is given
+    pub subject: String,
+}
+
+impl fmt::Debug for PipelinesJob {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PipelinesJob").field("subject", &self.subject).finish_non_exhaustive()
+    }
+}
+
 /// The Key Vault server: any number of vaults and tenants. It ends with this value, and its state is in memory.
 pub struct KeyVault {
     address: SocketAddr,
@@ -135,7 +154,11 @@ impl KeyVault {
     /// When no loopback port, thread or key is to be had.
     pub fn start() -> io::Result<Self> {
         let wildcards = AzureCloud::ALL.map(|cloud| format!("*.{}", cloud.suffix()));
-        let hosts = wildcards.iter().map(String::as_str).chain(AzureCloud::ALL.map(AzureCloud::authority));
+        let hosts = wildcards
+            .iter()
+            .map(String::as_str)
+            .chain(AzureCloud::ALL.map(AzureCloud::authority))
+            .chain([pipelines::HOST]);
         let certificates = Certificates::of(&hosts.collect::<Vec<_>>())?;
         let [secure, plain] = [serve::listen()?, serve::listen()?];
         let [address, identity] = [secure.local_addr()?, plain.local_addr()?];
@@ -175,7 +198,9 @@ impl KeyVault {
             client_id: client_id.clone(),
             client_secret: application.secret.clone(),
             ca_pem: self.ca_pem.clone(),
-            addresses: vec![(host, self.address), (cloud.authority().to_owned(), self.address)],
+            addresses: [host.as_str(), cloud.authority(), pipelines::HOST]
+                .map(|host| (host.to_owned(), self.address))
+                .into(),
         }
     }
 

@@ -46,6 +46,11 @@ impl Tokens {
         *self.lock() = None;
     }
 
+    /// Sees to it that there is a token.
+    pub(crate) async fn ready(&self) -> Result<(), NoToken> {
+        self.token().await.map(drop)
+    }
+
     async fn token(&self) -> Result<AccessToken, NoToken> {
         let asked = self.asked.load(Ordering::Acquire);
         if let Some(token) = self.good() {

@@ -9,6 +9,7 @@
 mod admin;
 mod conformance;
 mod cost;
+mod credentials;
 mod leaks;
 mod rules;
 mod sdk;

@@ -2,14 +2,11 @@
 
 use std::time::Duration;
 
-use serde_json::json;
-
 use super::directory::{AzureCloud, ClientCertificate, ManagedIdentity};
 use super::fault::{IssuerFault, VaultFault};
-use super::grants::{FEDERATED_AUDIENCE, FEDERATED_ISSUER};
 use super::state::{Call, Operation, millis};
 use super::store::Vault;
-use super::{KeyVault, KeyVaultAccess};
+use super::{KeyVault, KeyVaultAccess, PipelinesJob, pipelines};
 
 /// Faults and delays of vaults.
 impl KeyVault {
@@ -157,16 +154,18 @@ impl KeyVault {
     /// A token of the federated issuer for this subject, as a workload finds it in a file.
     #[must_use]
     pub fn federated_token(&self, subject: &str, lifetime: Duration) -> String {
-        let now = self.shared.lock().now() / 1_000;
-        let claims = json!({
-            "iss": FEDERATED_ISSUER,
-            "sub": subject,
-            "aud": FEDERATED_AUDIENCE,
-            "iat": now,
-            "nbf": now,
-            "exp": now + lifetime.as_secs(),
-        });
-        self.shared.client().sign(&json!({}), &claims)
+        self.shared.federated_token(subject, lifetime)
+    }
+
+    /// Where a job of Azure Pipelines asks for the token of a service connection, and what it proves itself by; the
+    /// tokens' subject is to be federated with the client.
+    #[must_use]
+    pub fn pipelines(&self, connection: &str) -> PipelinesJob {
+        PipelinesJob {
+            request_uri: format!("{}{}", self.shared.url(pipelines::HOST), pipelines::PATH),
+            access_token: self.shared.job_token().to_owned(),
+            subject: pipelines::subject(connection),
+        }
     }
 
     /// The token that a client of this access gets, without its asking: what a tool like `az` would print.

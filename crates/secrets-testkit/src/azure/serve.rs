@@ -22,7 +22,7 @@ use super::admit::Host;
 use super::directory::AzureCloud;
 use super::fault::NotSent;
 use super::state::{Call, Shared};
-use super::{identity, issuer, vault};
+use super::{identity, issuer, pipelines, vault};
 
 /// What serves which host.
 #[derive(Clone)]
@@ -31,6 +31,7 @@ pub(super) struct Sites {
     vaults: Router,
     issuer: Router,
     identity: Router,
+    pipelines: Router,
 }
 
 impl Sites {
@@ -39,6 +40,7 @@ impl Sites {
             vaults: vault::router(shared.clone()),
             issuer: issuer::router(shared.clone()),
             identity: identity::router(shared.clone()),
+            pipelines: pipelines::router(shared.clone()),
             shared,
         }
     }
@@ -50,6 +52,9 @@ impl Sites {
         }
         if AzureCloud::ALL.iter().any(|cloud| cloud.authority() == host) {
             return Some(&self.issuer);
+        }
+        if host == pipelines::HOST {
+            return Some(&self.pipelines);
         }
         self.shared.lock().vaults.contains_key(host).then_some(&self.vaults)
     }

@@ -6,8 +6,11 @@ use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use serde_json::json;
+
 use super::directory::{AzureCloud, ManagedIdentity, Tenant, client_signer};
 use super::fault::{IssuerFault, VaultFault};
+use super::grants::{FEDERATED_AUDIENCE, FEDERATED_ISSUER};
 use super::random;
 use super::store::{Delays, Time, Vault};
 use super::tokens::Signer;
@@ -59,6 +62,8 @@ struct Inner {
     client: Signer,
     /// What `IDENTITY_HEADER` must hold
     identity_header: String,
+    /// What `SYSTEM_ACCESSTOKEN` holds
+    job_token: String,
     state: Mutex<State>,
 }
 
@@ -92,7 +97,8 @@ impl Shared {
         let identities = ["system", "assigned"].map(ManagedIdentity::new).into();
         let state = Mutex::new(State { identities, ..State::default() });
         let (issuer, client) = (Signer::from_pem(ISSUER_KEY)?, client_signer()?);
-        Ok(Self(Arc::new(Inner { port, issuer, client, identity_header: random::hex(), state })))
+        let [identity_header, job_token] = [random::hex(), random::hex()];
+        Ok(Self(Arc::new(Inner { port, issuer, client, identity_header, job_token, state })))
     }
 
     pub(super) fn lock(&self) -> MutexGuard<'_, State> {
@@ -109,6 +115,25 @@ impl Shared {
 
     pub(super) fn identity_header(&self) -> &str {
         &self.0.identity_header
+    }
+
+    /// What a job of Azure Pipelines proves itself by.
+    pub(super) fn job_token(&self) -> &str {
+        &self.0.job_token
+    }
+
+    /// A token of the federated issuer.
+    pub(super) fn federated_token(&self, subject: &str, lifetime: Duration) -> String {
+        let now = self.lock().now() / 1_000;
+        let claims = json!({
+            "iss": FEDERATED_ISSUER,
+            "sub": subject,
+            "aud": FEDERATED_AUDIENCE,
+            "iat": now,
+            "nbf": now,
+            "exp": now + lifetime.as_secs(),
+        });
+        self.client().sign(&json!({}), &claims)
     }
 
     /// The address of a host of this server's, without a slash at its end.

@@ -3,7 +3,7 @@
 use secrets_testkit::KeyVault;
 use secrets_testkit::azure::IssuerFault;
 
-use super::client::{Reply, Vault, send_plain};
+use super::client::{Reply, Vault, send, send_plain};
 
 const RESOURCE: &str = "resource=https%3A%2F%2Fvault.azure.net";
 
@@ -68,4 +68,22 @@ fn an_identity_is_found_by_client_object_and_resource() {
     assert_eq!(ask("client_id=nobody").status, 400);
     server.identity_fault(Some(IssuerFault::Status(500, "down".to_owned())));
     assert_eq!(ask("").status, 500);
+}
+
+#[test]
+fn a_job_of_azure_pipelines_is_given_a_federated_token() {
+    let server = KeyVault::start().unwrap();
+    let access = server.access("kit");
+    let job = server.pipelines("connection");
+    let (host, address) = access.addresses[2].clone();
+    let path = job.request_uri.split_once(&format!("{host}:{}", address.port())).unwrap().1;
+    let ask = |query: &str, token: &str| {
+        let headers = [("authorization", format!("Bearer {token}"))];
+        let headers = headers.each_ref().map(|(name, value)| (*name, value.as_str()));
+        send(&access, &host, address, ("POST", &format!("{path}?{query}")), &headers, "").unwrap()
+    };
+    let given = ask("api-version=7.1&serviceConnectionId=connection", &job.access_token);
+    assert!(given.status == 200 && given.body["oidcToken"].as_str().unwrap().split('.').count() == 3);
+    assert_eq!(ask("api-version=7.1&serviceConnectionId=connection", "wrong").status, 401);
+    assert_eq!(ask("api-version=7.1", &job.access_token).status, 400);
 }

@@ -87,7 +87,7 @@ fn a_federated_token_is_checked_in_all_its_parts() {
     assert_eq!(refusal(&by("x", ASSERTION)), (401, "invalid_client", 50_027));
     let foreign = server.token(&access, "api://AzureADTokenExchange");
     assert_eq!(refusal(&by(&foreign, ASSERTION)), (401, "invalid_client", 700_021));
-    server.forward(minutes);
+    server.forward(minutes * 2);
     assert_eq!(refusal(&by(&good, ASSERTION)), (401, "invalid_client", 700_024));
 }
 

@@ -1,0 +1,178 @@
+//! The default chain: its order, its memory, its time.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use secrets_backend::{ErrorKind, SecretBackend};
+use secrets_backend_azure::{AzureCli, Credentials, DefaultChain};
+use secrets_testkit::azure::IssuerFault;
+use secrets_testkit::{KeyVault, KeyVaultAccess};
+
+use super::program::Program;
+use super::{closed, with};
+use crate::admin::{VAULT, asked, backend, config};
+
+/// A chain on one server, with its `az`.
+struct Scene {
+    server: KeyVault,
+    access: KeyVaultAccess,
+    az: Program,
+}
+
+impl Scene {
+    fn new(az: Program) -> Self {
+        let server = KeyVault::start().unwrap();
+        let access = server.access(VAULT);
+        Self { server, access, az }
+    }
+
+    /// All three, of which each would answer.
+    fn chain(&self) -> DefaultChain {
+        let mut chain = DefaultChain::default();
+        chain.managed_identity.metadata_url = Some(format!("http://{}", self.server.identity_addr()));
+        chain.azure_cli = self.cli();
+        chain.environment = Some(Box::new(config(&self.access).credentials));
+        chain
+    }
+
+    fn cli(&self) -> AzureCli {
+        let mut cli = AzureCli::default();
+        cli.path = self.az.path();
+        cli
+    }
+
+    /// How often machine, program and issuer were asked.
+    fn asked(&self) -> [usize; 3] {
+        let calls = self.server.calls();
+        let with = |part: &str| calls.iter().filter(|call| call.path.contains(part)).count();
+        [with("/metadata/"), self.az.asked().len(), with("/oauth2/v2.0/token")]
+    }
+}
+
+fn logged_in() -> Scene {
+    let scene = Scene::new(Program::printing("az"));
+    scene.az.login(&scene.server, &scene.access);
+    scene
+}
+
+fn logged_out() -> Scene {
+    Scene::new(Program::new("az", "exit 1"))
+}
+
+#[tokio::test]
+async fn the_machine_comes_first_then_the_program_then_the_environment() {
+    let scene = logged_in();
+    let backend_of = |chain: DefaultChain| backend(with(&scene.access, Credentials::Default(chain)));
+    let first = backend_of(scene.chain());
+    assert_eq!(scene.asked(), [0, 0, 0], "making it asks nobody");
+    first.check().await.unwrap();
+    assert_eq!(scene.asked(), [1, 0, 0]);
+
+    let mut elsewhere = scene.chain();
+    elsewhere.managed_identity.metadata_url = Some(closed());
+    backend_of(elsewhere.clone()).check().await.unwrap();
+    assert_eq!(scene.asked(), [1, 1, 0]);
+
+    elsewhere.azure_cli.path = Some("/nowhere".into());
+    backend_of(elsewhere).check().await.unwrap();
+    assert_eq!(scene.asked(), [1, 1, 1]);
+}
+
+#[tokio::test]
+async fn who_answered_first_is_asked_from_then_on_and_nobody_else() {
+    let scene = logged_out();
+    scene.server.identity_fault(Some(IssuerFault::Status(500, String::new())));
+    let backend = backend(with(&scene.access, Credentials::Default(scene.chain())));
+    backend.check().await.unwrap();
+    assert_eq!(scene.asked(), [1, 1, 1]);
+    // The machine would answer now; but that would be somebody else.
+    scene.server.identity_fault(None);
+    for round in 2..5 {
+        scene.server.revoke_tokens();
+        backend.check().await.unwrap();
+        assert_eq!(scene.asked(), [1, 1, round]);
+    }
+    scene.server.revoke_tokens();
+    scene.server.change_secret(&scene.access, "another");
+    let error = backend.check().await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unauthenticated);
+    assert!(error.to_string().contains("client secret: refused, AADSTS7000215"), "{error}");
+    assert_eq!(scene.asked(), [1, 1, 5]);
+}
+
+#[tokio::test]
+async fn a_chain_of_sources_that_hang_ends_within_five_seconds_for_all_callers() {
+    let scene = Scene::new(Program::hanging("az"));
+    scene.server.identity_fault(Some(IssuerFault::Hang));
+    scene.server.issuer_fault(Some(IssuerFault::Hang));
+    let backend = Arc::new(backend(with(&scene.access, Credentials::Default(scene.chain()))));
+    let started = Instant::now();
+    let callers: Vec<_> = (0..64)
+        .map(|_| {
+            let backend = Arc::clone(&backend);
+            tokio::spawn(async move { backend.check().await.unwrap_err() })
+        })
+        .collect();
+    for caller in callers {
+        let error = caller.await.unwrap();
+        let text = error.to_string();
+        assert_eq!(error.kind(), ErrorKind::TimedOut, "{text}");
+        assert!(
+            text.contains("the machine: no answer in time; the login of az: no answer in time; "),
+            "{text}"
+        );
+    }
+    assert!(started.elapsed() < Duration::from_secs(5), "{:?}", started.elapsed());
+    assert_eq!(scene.asked(), [1, 1, 1]);
+    assert!(asked(&scene.server).is_empty());
+    scene.az.is_gone();
+}
+
+#[tokio::test]
+async fn a_chain_that_finds_nobody_says_where_it_looked() {
+    let scene = logged_out();
+    let mut chain = scene.chain();
+    chain.managed_identity.metadata_url = Some(closed());
+    chain.environment = None;
+    let error = backend(with(&scene.access, Credentials::Default(chain))).check().await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unauthenticated);
+    let text = error.to_string();
+    for part in
+        ["managed identity: no connection", "Azure CLI: no login; run `az login`", "environment: not set"]
+    {
+        assert!(text.contains(part), "{text}");
+    }
+}
+
+#[tokio::test]
+async fn an_issuer_that_is_down_behind_a_chain_is_no_refusal() {
+    let scene = logged_out();
+    let mut chain = scene.chain();
+    chain.managed_identity.metadata_url = Some(closed());
+    scene.server.issuer_fault(Some(IssuerFault::Throttled(7)));
+    let error = backend(with(&scene.access, Credentials::Default(chain))).check().await.unwrap_err();
+    assert_eq!((error.kind(), error.retry_after()), (ErrorKind::RateLimited, Some(Duration::from_secs(7))));
+}
+
+#[tokio::test]
+async fn a_program_is_run_once_for_64_callers_and_told_tenant_and_subscription() {
+    let scene = logged_in();
+    let mut cli = scene.cli();
+    cli.tenant_id = Some(scene.access.tenant_id.clone());
+    cli.subscription = Some("Shop - test".to_owned());
+    let backend = Arc::new(backend(with(&scene.access, Credentials::AzureCli(cli))));
+    let callers: Vec<_> = (0..64)
+        .map(|_| {
+            let backend = Arc::clone(&backend);
+            tokio::spawn(async move { backend.check().await })
+        })
+        .collect();
+    for caller in callers {
+        caller.await.unwrap().unwrap();
+    }
+    let expected = format!(
+        "account get-access-token -o json --scope https://vault.azure.net/.default --tenant {} --subscription Shop - test",
+        scene.access.tenant_id
+    );
+    assert_eq!(scene.az.asked(), [expected]);
+}
