@@ -33,7 +33,7 @@ impl AzureBackend {
         config.check()?;
         let vault = config.vault()?;
         let at = vault.as_str().trim_end_matches('/').trim_start_matches("https://");
-        let name = format!("azure at {at} as {}", config.credentials.who());
+        let name = format!("azure at {at}");
         Ok(Self { name, api: Api::new(config), order: Order::default() })
     }
 

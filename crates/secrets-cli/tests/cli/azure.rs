@@ -155,7 +155,7 @@ fn a_vault_needs_no_configuration_and_says_what_role_it_needs() {
     let scratch = Scratch::new();
     let vault = "https://shop.vault.azure.net";
     let mut command =
-        scratch.command(&["--backend", "azure", "--vault-url", vault, "backend", "describe", "azure"]);
+        scratch.command(["--backend", "azure", "--vault-url", vault, "backend", "describe", "azure"]);
     command.env("AZURE_TOKEN_CREDENTIALS", "EnvironmentCredential");
     for (name, value) in [("TENANT_ID", "t"), ("CLIENT_ID", "c"), ("CLIENT_SECRET", "s3cr3t")] {
         command.env(format!("AZURE_{name}"), value);
@@ -163,9 +163,9 @@ fn a_vault_needs_no_configuration_and_says_what_role_it_needs() {
     let described = Done::of(command.output().unwrap());
     assert_eq!(described.code, 0, "{}", described.stderr);
     assert!(described.text().contains("getSecret/action") && described.text().contains("shop"));
-    let misplaced = scratch.command(&["--backend", "aws", "--tenant-id", "t", "list"]).output().unwrap();
+    let misplaced = scratch.command(["--backend", "aws", "--tenant-id", "t", "list"]).output().unwrap();
     assert_eq!(Done::of(misplaced).code, 2);
-    let nowhere = scratch.command(&["--backend", "azure", "list"]).output().unwrap();
+    let nowhere = scratch.command(["--backend", "azure", "list"]).output().unwrap();
     let nowhere = Done::of(nowhere);
     assert!(nowhere.code == 2 && nowhere.stderr.contains("AZURE_KEYVAULT_URL"), "{}", nowhere.stderr);
 }
