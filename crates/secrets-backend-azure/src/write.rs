@@ -55,8 +55,8 @@ pub(crate) async fn put(
     }
 }
 
-/// The version that a write of unknown outcome made, where the service shows it by its stamp. It is never sent again:
-/// the service would make a second version of it.
+/// The version that a write of unknown outcome made, where the service shows it by its stamp. It is never
+/// sent again: the service would make a second version of it.
 async fn settled(api: &Api, name: &Name, stamp: Option<&Stamp>, unknown: Failure) -> Result<String, Failure> {
     let Some(stamp) = stamp else { return Err(unknown) };
     for pause in LOOKS {
