@@ -82,7 +82,9 @@ pub(crate) fn isolate(shell: &Shell) -> Result<()> {
     // Go marks downloaded modules read-only; without this `cargo clean` could not remove them.
     shell.set_var("GOFLAGS", "-modcacherw");
     shell.set_var("HOME", &home);
+    // No chain of credentials asks a metadata address, of whichever cloud.
     shell.set_var("AWS_EC2_METADATA_DISABLED", "true");
+    shell.set_var("AZURE_TOKEN_CREDENTIALS", "EnvironmentCredential");
     if skips_are_failures() {
         shell.set_var("SECRETS_TEST_REQUIRE", "1");
     }
@@ -91,7 +93,12 @@ pub(crate) fn isolate(shell: &Shell) -> Result<()> {
 
 /// Is this variable a personal setting that must not reach a test?
 pub(crate) fn is_personal(variable: &str) -> bool {
-    const KEPT: [&str; 3] = ["SECRETS_TEST_REQUIRE", "SECRETS_TEST_ROUNDS", "AWS_EC2_METADATA_DISABLED"];
+    const KEPT: [&str; 4] = [
+        "SECRETS_TEST_REQUIRE",
+        "SECRETS_TEST_ROUNDS",
+        "AWS_EC2_METADATA_DISABLED",
+        "AZURE_TOKEN_CREDENTIALS",
+    ];
     const PREFIXES: [&str; 7] = ["SECRETS_", "XDG_", "AWS_", "AZURE_", "VAULT_", "BAO_", "GIT_"];
     // Another Key Vault than the test kit's is named by variables.
     let is_kept = KEPT.contains(&variable) || variable.starts_with("SECRETS_TEST_AZURE_");
