@@ -146,6 +146,30 @@ async fn a_token_is_replaced_before_it_expires() {
 }
 
 #[tokio::test]
+async fn a_token_that_cannot_be_replaced_yet_serves_for_as_long_as_it_is_good() {
+    for fault in [IssuerFault::Status(503, String::new()), IssuerFault::Hang] {
+        let server = KeyVault::start().unwrap();
+        server.token_lifetime(Duration::from_secs(240));
+        let mut config = config(&server.access(VAULT));
+        config.timeout = Duration::from_secs(4);
+        let backend = backend(config);
+        backend.check().await.unwrap();
+        server.issuer_fault(Some(fault));
+        server.forget_calls();
+        let started = Instant::now();
+        for _ in 0..10 {
+            backend.check().await.unwrap();
+        }
+        assert!(started.elapsed() < Duration::from_secs(4), "one caller waited: {:?}", started.elapsed());
+        let requests = server.calls().len() - asked(&server).len();
+        assert_eq!(requests, 1, "nobody asks again for a while");
+        // A token that the vault refuses serves nobody.
+        server.revoke_tokens();
+        assert!(backend.check().await.is_err());
+    }
+}
+
+#[tokio::test]
 async fn an_issuer_says_why_in_numbers_and_nothing_else_of_it_is_kept() {
     let server = KeyVault::start().unwrap();
     let access = server.access(VAULT);

@@ -122,7 +122,9 @@ async fn a_chain_of_sources_that_hang_ends_within_five_seconds_for_all_callers()
             "{text}"
         );
     }
-    assert!(started.elapsed() < Duration::from_secs(5), "{:?}", started.elapsed());
+    let took = started.elapsed();
+    assert!(took < Duration::from_secs(5), "{took:?}");
+    println!("FIGURE: three sources that hang cost 64 callers {:.1} s together", took.as_secs_f64());
     assert_eq!(scene.asked(), [1, 1, 1]);
     assert!(asked(&scene.server).is_empty());
     scene.az.is_gone();
