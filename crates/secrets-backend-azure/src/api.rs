@@ -42,7 +42,8 @@ pub(crate) struct Part {
     pub(crate) next: Option<Next>,
 }
 
-/// Whether the service lets a secret be removed before its retention ends; it does not say where it does not know.
+/// Whether the service lets a secret be removed before its retention ends; it does not say where it does not
+/// know.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Purge {
     Allowed,
@@ -143,7 +144,8 @@ impl Api {
         self.call(Effect::Write, purge).await.map(drop)
     }
 
-    /// Whether there is a deleted secret of this name, and whether it may be removed; none where there is no such.
+    /// Whether there is a deleted secret of this name, and whether it may be removed; none where there is no
+    /// such.
     pub(crate) async fn deleted(&self, name: &Name) -> Result<Option<Purge>, Failure> {
         let deleted = |client: Arc<Client>| {
             let name = name.clone();
@@ -232,7 +234,8 @@ impl Next {
 }
 
 impl Purge {
-    /// REST reference, `DeletionRecoveryLevel`: where it contains `Purgeable`, a secret can be removed by a user.
+    /// REST reference, `DeletionRecoveryLevel`: where it contains `Purgeable`, a secret can be removed by a
+    /// user.
     fn of(attributes: Option<&SecretAttributes>) -> Self {
         let level = attributes.and_then(|attributes| attributes.recovery_level.as_ref());
         match level {

@@ -16,8 +16,8 @@ use crate::{policy, read, remove, value, write};
 
 /// The secrets of one vault of Azure Key Vault.
 ///
-/// Its versions are the service's ids. See the crate's documentation for how names, values, metadata and stamps are
-/// kept.
+/// Its versions are the service's ids. See the crate's documentation for how names, values, metadata and
+/// stamps are kept.
 pub struct AzureBackend {
     name: String,
     api: Api,

@@ -34,8 +34,8 @@ pub(crate) struct Client {
 }
 
 impl Client {
-    /// Sees to it that there is a token. Their client has its callers ask one after the other; here, those who wait
-    /// for the same answer have it at once, also where it is none.
+    /// Sees to it that there is a token. Their client has its callers ask one after the other; here, those
+    /// who wait for the same answer have it at once, also where it is none.
     pub(crate) async fn ready(&self) -> azure_core::Result<()> {
         Ok(self.tokens.ready().await?)
     }
@@ -68,8 +68,8 @@ impl Clients {
         }
     }
 
-    /// The next call makes a client anew, with a token that nobody has refused yet. Of many callers whose token is
-    /// refused at once the first does that; the others find its client. The connections are kept.
+    /// The next call makes a client anew, with a token that nobody has refused yet. Of many callers whose
+    /// token is refused at once the first does that; the others find its client. The connections are kept.
     pub(crate) async fn forget(&self, refused: &Arc<Client>) {
         if let Some(made) = &mut *self.made.lock().await
             && made.client.take_if(|client| Arc::ptr_eq(client, refused)).is_some()

@@ -1,7 +1,7 @@
 //! The codes of the service, and what each means.
 //!
-//! Sources: the REST reference of Key Vault, "Authentication, requests, and responses" (HTTP status codes), "REST API
-//! error codes", and "Azure Key Vault throttling guidance".
+//! Sources: the REST reference of Key Vault, "Authentication, requests, and responses" (HTTP status codes),
+//! "REST API error codes", and "Azure Key Vault throttling guidance".
 
 use secrets_backend::ErrorKind;
 use serde::Deserialize;

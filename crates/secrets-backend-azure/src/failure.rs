@@ -1,7 +1,7 @@
 //! What can go wrong below an operation.
 //!
-//! An error of the Azure clients is never formatted and never kept: it can hold the reply, with its value, or what the
-//! token issuer said. What is said is made of known codes, the status and the id of the request.
+//! An error of the Azure clients is never formatted and never kept: it can hold the reply, with its value, or
+//! what the token issuer said. What is said is made of known codes, the status and the id of the request.
 
 use std::borrow::Cow;
 use std::error::Error as StdError;

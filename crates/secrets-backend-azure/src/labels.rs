@@ -1,4 +1,5 @@
-//! Between what a user says about a secret and the tags and attributes that the service keeps with each version.
+//! Between what a user says about a secret and the tags and attributes that the service keeps with each
+//! version.
 //!
 //! | metadata | kept as |
 //! | --- | --- |

@@ -11,8 +11,8 @@
 //! | `---c` | nothing: letters change their case from here on, until the next `/` or `---c` |
 //! | `---z` and digits | the whole path, packed: see `packed.rs` |
 //!
-//! A path whose name would be longer than the service takes is packed. A name that is not the one of the path that it
-//! reads as is another program's.
+//! A path whose name would be longer than the service takes is packed. A name that is not the one of the path
+//! that it reads as is another program's.
 
 use secrets_backend::SecretPath;
 

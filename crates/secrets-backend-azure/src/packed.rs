@@ -1,7 +1,7 @@
 //! A path as one number, for names that would be too long otherwise: dense, and nothing for people.
 //!
-//! A path is a number in base 66, whose digits are 1 to 66, so that every path of any length is another number. That
-//! number is written in base 36 with the digits `0-9a-z`.
+//! A path is a number in base 66, whose digits are 1 to 66, so that every path of any length is another
+//! number. That number is written in base 36 with the digits `0-9a-z`.
 
 /// The characters of paths, each standing for its place, from 1.
 const PATH: &[u8; 66] = b"-./0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ_abcdefghijklmnopqrstuvwxyz";

@@ -13,7 +13,8 @@ const ACTIONS: [&str; 6] = [
     "Microsoft.KeyVault/vaults/secrets/setSecret/action",
 ];
 
-/// The role for the secrets of a vault. Azure assigns roles to a vault or to one secret, never to a prefix of names.
+/// The role for the secrets of a vault. Azure assigns roles to a vault or to one secret, never to a prefix of
+/// names.
 pub(crate) fn least(vault: &Url) -> String {
     let name = vault.host_str().and_then(|host| host.split('.').next()).unwrap_or_default();
     let scope = format!(

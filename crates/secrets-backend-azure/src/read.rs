@@ -39,7 +39,8 @@ pub(crate) async fn get(api: &Api, path: &SecretPath, at: Option<&VersionId>) ->
 pub(crate) async fn versions(api: &Api, path: &SecretPath) -> Result<Vec<VersionMeta>, Failure> {
     let name = Name::of(path)?;
     let mut found = history(api, &name).await?;
-    // Times have seconds. Within one, sealed versions are in the order of their numbers, then all in that of our writes.
+    // Times have seconds. Within one, sealed versions are in the order of their numbers, then all in that of
+    // our writes.
     found.sort_by_cached_key(|item| {
         let created = item.attributes.as_ref().and_then(|found| found.created);
         let number = labels::stamp(item.tags.as_ref()).map(|stamp| stamp.version);

@@ -137,6 +137,6 @@ fn still(what: &str) -> Failure {
 fn protected() -> Failure {
     Failure::new(
         ErrorKind::Unsupported,
-        "the vault has purge protection: it keeps a deleted secret until its retention ends; nothing was changed",
+        "the vault has purge protection: it keeps a deleted secret until its time is over; nothing was changed",
     )
 }

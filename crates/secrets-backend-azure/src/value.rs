@@ -25,7 +25,8 @@ pub(crate) const MAX_LEN: usize = (MAX_TEXT - SEALED.len()) * 3 / 4;
 /// The content type of what is kept as base64.
 pub(crate) const BINARY: &str = "application/octet-stream;base64";
 const SEALED: &str = "sev1:";
-/// Stands for an empty value, which not every program can read. It is text, so no other value is written like this.
+/// Stands for an empty value, which not every program can read. It is text, so no other value is written like
+/// this.
 const EMPTY: &[u8] = b"\0secrets: an empty value";
 
 #[derive(Serialize)]

@@ -37,8 +37,8 @@ impl Wait {
         true
     }
 
-    /// What a look at something that was begun has shown. One that failed for the moment has shown nothing yet: what
-    /// was begun goes on, and saying that it had no effect would be wrong.
+    /// What a look at something that was begun has shown. One that failed for the moment has shown nothing
+    /// yet: what was begun goes on, and saying that it had no effect would be wrong.
     pub(crate) fn shown(&mut self, look: Result<bool, Failure>) -> Result<bool, Failure> {
         match look {
             Err(failure)

@@ -1,7 +1,9 @@
-//! HTTP: one client of ours under Microsoft's, that goes nowhere else, caps what it reads and keeps no refusal's text.
+//! HTTP: one client of ours under Microsoft's, that goes nowhere else, caps what it reads and keeps no
+//! refusal's text.
 //!
-//! Their own transport has no limit for a reply, and their pager follows a link to any host with the token; here a
-//! request to any host but the one it is for is refused before it is sent (`docs/decisions/0009-azure-own-transport.md`).
+//! Their own transport has no limit for a reply, and their pager follows a link to any host with the token;
+//! here a request to any host but the one it is for is refused before it is sent
+//! (`docs/decisions/0009-azure-own-transport.md`).
 
 use std::fmt;
 use std::sync::Arc;
@@ -129,7 +131,8 @@ impl HttpClient for Line {
 }
 
 impl Line {
-    /// What a vault answers to a request without token, which their client sends first to learn for whom tokens are.
+    /// What a vault answers to a request without token, which their client sends first to learn for whom
+    /// tokens are.
     ///
     /// That is known here, so no vault is asked, and none can name another.
     fn challenge(&self) -> AsyncRawResponse {
@@ -153,7 +156,8 @@ impl Line {
         }
         let response = call.send().await.map_err(|error| unsent(&error))?;
         let status = response.status().as_u16();
-        // Their client answers a 401 of the vault with a new token, and a refusal of a source is theirs to read.
+        // Their client answers a 401 of the vault with a new token, and a refusal of a source is theirs to
+        // read.
         let is_theirs = match self.peer {
             Peer::Vault => status == 401,
             Peer::Source => (400..500).contains(&status) && status != 429,

@@ -36,7 +36,7 @@ async fn many_secrets_are_read_as_fast_as_the_latency_lets() {
     let ideal = LATENCY * u32::try_from(paths.len().div_ceil(CONCURRENCY)).unwrap();
     let ratio = times[ROUNDS / 2].as_secs_f64() / ideal.as_secs_f64();
     println!(
-        "FIGURE: {count} sealed secrets behind {} ms, {CONCURRENCY} at once: {} ms, by the latency alone {} ms, \
+        "FIGURE: {count} sealed secrets behind {} ms, {CONCURRENCY} at once: {} ms, by latency alone {} ms, \
          ratio {ratio:.2}",
         LATENCY.as_millis(),
         times[ROUNDS / 2].as_millis(),

@@ -11,6 +11,7 @@ mod conformance;
 mod cost;
 mod credentials;
 mod leaks;
+mod listing;
 mod rules;
 mod sdk;
 mod sharing;

@@ -1,11 +1,12 @@
-//! Each rule of the service, at the client's side: the right kind, no call more than is of use, nothing written.
+//! Each rule of the service, at the client's side: the right kind, no call more than is of use, nothing
+//! written.
 
 use std::time::Duration;
 
 use secrets_backend::{
     ErrorKind, Metadata, NewSecret, PutMode, SecretBackend, SecretBackendExt, SecretPath, VersionId,
 };
-use secrets_testkit::azure::{Operation, VaultFault};
+use secrets_testkit::azure::Operation;
 use serde_json::json;
 
 use crate::admin::{VAULT, asked, config, hasty_kit, kind, kit, path, put, value};
@@ -238,64 +239,20 @@ async fn every_permission_that_is_missing_is_permission_denied_and_the_rest_work
 #[tokio::test]
 async fn a_reply_about_another_secret_is_not_taken() {
     let (server, backend) = kit();
-    let other = json!({"value": "x", "id": "https://kit.vault.azure.net/secrets/other/0123456789abcdef0123456789abcdef",
-        "attributes": {"enabled": true}});
+    let at = |name: &str| {
+        let id = format!("https://kit.vault.azure.net/secrets/{name}/0123456789abcdef0123456789abcdef");
+        json!({"value": "x", "id": id, "attributes": {"enabled": true}})
+    };
+    let other = at("other");
     server.fail(1, 200, &other.to_string());
     assert_eq!(kind(backend.get(&path("app/key"), None).await), ErrorKind::Tampered);
     server.fail(1, 200, &other.to_string());
     let put = backend.put(&path("app/key"), &NewSecret::new("x"), &PutMode::Upsert).await;
     assert_eq!(kind(put), ErrorKind::TimedOut);
     let version = VersionId::new("f".repeat(32));
-    let asked_for_another = json!({"value": "x", "attributes": {"enabled": true},
-        "id": "https://kit.vault.azure.net/secrets/app--key/0123456789abcdef0123456789abcdef"});
+    let asked_for_another = at("app--key");
     server.fail(1, 200, &asked_for_another.to_string());
     assert_eq!(kind(backend.get(&path("app/key"), Some(&version)).await), ErrorKind::Tampered);
-}
-
-#[tokio::test]
-async fn names_of_other_programs_are_left_alone() {
-    let (server, backend) = kit();
-    put(&backend, &path("ours/one"), "x").await;
-    let id =
-        |name: &str| json!({"id": format!("https://kit.vault.azure.net/secrets/{name}"), "attributes": {}});
-    let mut of_certificate = id("cert");
-    of_certificate["managed"] = json!(true);
-    let page = json!({"value": [id("App--Key"), id("a----b"), id("x---"), id("-x"), of_certificate, id("plain")],
-        "nextLink": null});
-    server.fail(1, 200, &page.to_string());
-    let listed = backend.list(None, None).await.unwrap();
-    let paths: Vec<&str> = listed.items.iter().map(|item| item.path.as_str()).collect();
-    assert_eq!(paths, ["app/key", "plain"]);
-}
-
-#[tokio::test]
-async fn pages_have_25_secrets_at_most_and_a_page_that_repeats_is_an_error() {
-    let (server, backend) = kit();
-    for number in 0..30 {
-        put(&backend, &path(&format!("many/s{number}")), "x").await;
-    }
-    server.forget_calls();
-    assert_eq!(backend.list_all(None).await.unwrap().len(), 30);
-    assert_eq!(asked(&server).len(), 2);
-    let first = backend.list(None, None).await.unwrap();
-    let token = first.next.unwrap();
-    server.fault(1, &VaultFault::NextLink(token.as_str().to_owned()));
-    assert_eq!(kind(backend.list(None, Some(&token)).await), ErrorKind::Unavailable);
-}
-
-#[tokio::test]
-async fn a_page_token_of_another_place_is_refused_before_any_call() {
-    let (server, backend) = kit();
-    for token in [
-        "no-token",
-        "https://evil.example/secrets?x",
-        "http://kit.vault.azure.net/",
-        "https://kit.vault.azure.net/",
-    ] {
-        let token = secrets_backend::PageToken::new(token);
-        assert_eq!(kind(backend.list(None, Some(&token)).await), ErrorKind::InvalidInput);
-    }
-    assert!(server.calls().is_empty());
 }
 
 #[tokio::test]

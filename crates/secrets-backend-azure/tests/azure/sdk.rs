@@ -1,5 +1,5 @@
-//! Beside Microsoft's own SDK for Python: what we write it reads, what it writes we read, and what is sealed it sees
-//! sealed.
+//! Beside Microsoft's own SDK for Python: what we write it reads, what it writes we read, and what is sealed
+//! it sees sealed.
 
 use std::sync::Arc;
 

@@ -96,7 +96,8 @@ async fn of_two_installations_that_write_at_once_none_is_lost_in_silence() {
         conflicts += told.iter().filter(|told| told.is_err()).count();
     }
     println!(
-        "FIGURE: {rounds} rounds of two writers at once: {both} with two contents of one version, all kept, {conflicts} told"
+        "FIGURE: {rounds} rounds of two writers at once: {both} with two contents of one version, all kept, \
+         {conflicts} told"
     );
 }
 
