@@ -1,6 +1,7 @@
 //! What a backend is told when it is made: which vault of which cloud, and who asks.
 
 use std::borrow::Cow;
+use std::fmt;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -20,7 +21,7 @@ use crate::wire::tls;
 /// let mut config = AzureConfig::new("https://shop.vault.azure.net", Credentials::ClientSecret(secret));
 /// config.page_size = 10;
 /// ```
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 #[non_exhaustive]
 pub struct AzureConfig {
     /// The vault: `https://NAME.vault.azure.net`, or what its cloud calls it.
@@ -137,6 +138,26 @@ impl AzureConfig {
     pub(crate) fn resource(&self) -> String {
         let of_cloud = || format!("https://{}", self.cloud.suffix());
         self.resource.as_ref().map_or_else(of_cloud, |text| text.trim_end_matches('/').to_owned())
+    }
+}
+
+/// Certificates, which are public and long, are left out.
+impl fmt::Debug for AzureConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AzureConfig")
+            .field("vault_url", &self.vault_url)
+            .field("credentials", &self.credentials)
+            .field("cloud", &self.cloud)
+            .field("authority", &self.authority)
+            .field("resource", &self.resource)
+            .field("addresses", &self.addresses)
+            .field("has_ca_pem", &self.ca_pem.is_some())
+            .field("connect_timeout", &self.connect_timeout)
+            .field("timeout", &self.timeout)
+            .field("settle", &self.settle)
+            .field("concurrency", &self.concurrency)
+            .field("page_size", &self.page_size)
+            .finish()
     }
 }
 

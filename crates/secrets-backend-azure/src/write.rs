@@ -59,13 +59,17 @@ pub(crate) async fn put(
 /// sent again: the service would make a second version of it.
 async fn settled(api: &Api, name: &Name, stamp: Option<&Stamp>, unknown: Failure) -> Result<String, Failure> {
     let Some(stamp) = stamp else { return Err(unknown) };
-    for pause in LOOKS {
-        tokio::time::sleep(pause).await;
-        if let Ok(Some(id)) = read::version_with(api, name, stamp).await {
-            return Ok(id);
+    let looks = async {
+        for pause in LOOKS {
+            tokio::time::sleep(pause).await;
+            if let Ok(Some(id)) = read::version_with(api, name, stamp).await {
+                return Some(id);
+            }
         }
-    }
-    Err(unknown)
+        None
+    };
+    // A vault that does not answer is not waited for again and again.
+    tokio::time::timeout(api.config.timeout, looks).await.ok().flatten().ok_or(unknown)
 }
 
 /// Before each look: a write that took effect without an answer mostly did so long before its time ran out.
