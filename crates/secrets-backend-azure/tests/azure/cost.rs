@@ -10,6 +10,8 @@ const LATENCY: Duration = Duration::from_millis(50);
 /// What `AzureConfig` says by itself.
 const CONCURRENCY: usize = 32;
 const ROUNDS: usize = 3;
+/// A whole proof reads so many.
+const ENOUGH: usize = 500;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn many_secrets_are_read_as_fast_as_the_latency_lets() {
@@ -42,6 +44,7 @@ async fn many_secrets_are_read_as_fast_as_the_latency_lets() {
         times[ROUNDS / 2].as_millis(),
         ideal.as_millis(),
     );
-    // A machine that does other things has its own opinion; one call after the other would be 32.
-    assert!(ratio < 4.0, "{ratio}");
+    // With few, a machine that does other things decides; one call after the other would be 32.
+    let most = if paths.len() >= ENOUGH { 1.2 } else { 4.0 };
+    assert!(ratio <= most, "{ratio:.2}, at most {most}");
 }
