@@ -10,12 +10,13 @@ use crate::environment::Environment;
 use crate::failure::Failure;
 
 /// "Environment variables" of the Azure Identity libraries; those of an App Service; those of a job of Azure Pipelines.
-const NAMES: [&str; 12] = [
+const NAMES: [&str; 13] = [
     "AZURE_AUTHORITY_HOST",
     "AZURE_CLIENT_CERTIFICATE_PATH",
     "AZURE_CLIENT_ID",
     "AZURE_CLIENT_SECRET",
     "AZURE_FEDERATED_TOKEN_FILE",
+    "AZURE_POD_IDENTITY_AUTHORITY_HOST",
     "AZURE_SUBSCRIPTION_ID",
     "AZURE_TENANT_ID",
     "AZURE_TOKEN_CREDENTIALS",

@@ -151,6 +151,24 @@ fn who_asks_is_said_by_fields_and_by_variables() {
 }
 
 #[test]
+fn without_a_choice_the_machine_the_program_and_the_variables_are_asked_in_turn() {
+    let remote = Remote::new();
+    remote.set("a", "1");
+    let usual = |secret: &str| {
+        let mut command = remote.keyed(&["get", "a"]);
+        command.env_remove("AZURE_TOKEN_CREDENTIALS").env("AZURE_CLIENT_SECRET", secret);
+        // Nobody is there, and no `az` is on this path.
+        command.env("AZURE_POD_IDENTITY_AUTHORITY_HOST", "http://127.0.0.1:9").env("PATH", "/nonexistent");
+        Done::of(command.output().unwrap())
+    };
+    let done = usual(&remote.access.client_secret);
+    assert_eq!((done.code, done.text()), (0, "1"), "{}", done.stderr);
+    let refused = usual("wr0ng");
+    assert_eq!(refused.code, 13, "{}", refused.stderr);
+    assert!(!refused.stderr.contains("wr0ng"));
+}
+
+#[test]
 fn a_vault_needs_no_configuration_and_says_what_role_it_needs() {
     let scratch = Scratch::new();
     let vault = "https://shop.vault.azure.net";
