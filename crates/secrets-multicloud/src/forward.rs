@@ -48,6 +48,10 @@ pub(crate) async fn forward(
             (Relation::AheadUnproven | Relation::BehindUnproven, None) => return Ok(Forwarded::Unproven),
             (Relation::Diverged, _) => return Ok(Forwarded::Diverged),
         };
+        // On top of one of several, the others would be forgotten.
+        if mode != PutMode::Create && replica.is_contested(path).await? {
+            return Ok(Forwarded::Diverged);
+        }
         match replica.write(path, secret, stamp, &mode).await {
             Ok(_) => return Ok(Forwarded::Has),
             Err(error) if matches!(error.kind(), ErrorKind::Conflict | ErrorKind::AlreadyExists) => {}

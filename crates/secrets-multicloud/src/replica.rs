@@ -5,6 +5,7 @@ mod copies;
 mod hidden;
 #[cfg(test)]
 mod tests;
+mod write;
 
 use std::fmt;
 use std::sync::Arc;
@@ -12,7 +13,6 @@ use std::sync::Arc;
 use secrets_backend::{
     Capabilities, ContentId, Error, ErrorKind, NewSecret, Operation, Page, PageToken, PutMode, Result,
     Secret, SecretBackend, SecretPath, Served, Stamp, VersionId, VersionMeta, Written, async_trait,
-    read_back,
 };
 
 use crate::known::Known;
@@ -52,6 +52,16 @@ impl Verified {
     pub const fn rival(stamp: Stamp) -> Self {
         Self { stamp, is_rival: true }
     }
+}
+
+/// The current version of a secret.
+#[derive(Debug)]
+struct Current {
+    /// Under the replica's own id.
+    native: VersionId,
+    stamp: Stamp,
+    /// Whether another content has the same number.
+    is_contested: bool,
 }
 
 /// What a backend is for among several.
@@ -187,11 +197,13 @@ impl Replica {
     }
 
     /// The current version under the replica's own id, with its verified stamp.
-    async fn current(&self, path: &SecretPath) -> Result<Option<(VersionId, Stamp)>> {
-        match self.newest(path).await.0 {
+    async fn current(&self, path: &SecretPath) -> Result<Option<Current>> {
+        let (answer, is_contested) = self.newest(path).await;
+        match answer {
             Ok(secret) => {
                 let verified = (self.verify)(path, None, Some(&secret))?;
-                Ok(verified.map(|verified| (secret.version, verified.stamp)))
+                let native = secret.version;
+                Ok(verified.map(|verified| Current { native, stamp: verified.stamp, is_contested }))
             }
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
             Err(error) => Err(error),
@@ -205,7 +217,7 @@ impl Replica {
         let undecided = || self.error(ErrorKind::Conflict, Operation::Get, path);
         let mut next = match first_alone(versions, number) {
             Some(native) => self.stamp_of(path, native).await?,
-            None => self.current(path).await?.map(|(_, stamp)| stamp),
+            None => self.current(path).await?.map(|current| current.stamp),
         };
         while let Some(stamp) = next.take() {
             if stamp.version == number {
@@ -225,86 +237,6 @@ impl Replica {
     async fn stamp_of(&self, path: &SecretPath, native: &VersionId) -> Result<Option<Stamp>> {
         let secret = self.backend.get(path, Some(native)).await?;
         self.judged(path, &secret)
-    }
-
-    /// The mode for the replica, where the current version is the one that `mode` names, and the one that `new` comes
-    /// from: the same number may be another's version, which must not be written over.
-    async fn native_mode(&self, path: &SecretPath, mode: &PutMode, new: &Stamp) -> Result<PutMode> {
-        let PutMode::Replace(wanted) = mode else { return Ok(mode.clone()) };
-        let fits = |content: &ContentId| {
-            new.content_id.matches(content) || new.parent.is_none_or(|parent| parent.matches(content))
-        };
-        // A replica that compares and writes in one step tells by itself whether it is still the current one.
-        if self.is_atomic(mode)
-            && let Some(native) = self.known.take(path, wanted, fits)
-        {
-            return Ok(PutMode::Replace(native));
-        }
-        match self.current(path).await? {
-            Some((native, stamp)) if Some(stamp.version) == wanted.number() && fits(&stamp.content_id) => {
-                Ok(PutMode::Replace(native))
-            }
-            _ => Err(self.error(ErrorKind::Conflict, Operation::Put, path)),
-        }
-    }
-
-    /// Whether the replica does `mode` as one atomic step.
-    fn is_atomic(&self, mode: &PutMode) -> bool {
-        let can = self.backend.capabilities();
-        match mode {
-            PutMode::Upsert => true,
-            PutMode::Create => can.atomic_create,
-            PutMode::Replace(_) => can.atomic_replace,
-        }
-    }
-
-    /// Writes under a mode of the replica's own ids.
-    pub(crate) async fn write(
-        &self,
-        path: &SecretPath,
-        secret: &NewSecret,
-        stamp: &Stamp,
-        native: &PutMode,
-    ) -> Result<Written> {
-        if self.is_atomic(native) {
-            read_back(&*self.backend, path, secret, native).await
-        } else {
-            self.put_unconditionally(path, secret, stamp, native).await
-        }
-    }
-
-    /// Writes where the replica has no conditions: look, write, look again.
-    ///
-    /// Two writers can both pass the first look. The second look finds the other's content under the same
-    /// number, and both report a `Conflict`; nothing is dropped where the replica keeps versions.
-    async fn put_unconditionally(
-        &self,
-        path: &SecretPath,
-        secret: &NewSecret,
-        stamp: &Stamp,
-        mode: &PutMode,
-    ) -> Result<Written> {
-        if *mode == PutMode::Create && self.current(path).await?.is_some() {
-            return Err(self.error(ErrorKind::AlreadyExists, Operation::Put, path));
-        }
-        let written = self.backend.put(path, secret, &PutMode::Upsert).await?;
-        let conflict = || self.error(ErrorKind::Conflict, Operation::Put, path);
-        if self.backend.capabilities().versions {
-            let rivals = self.backend.versions(path).await?;
-            let same_number =
-                rivals.iter().filter_map(|meta| meta.stamp.as_ref()).filter(|s| s.version == stamp.version);
-            if same_number.into_iter().any(|claim| !claim.content_id.matches(&stamp.content_id)) {
-                return Err(conflict());
-            }
-        } else if !self.holds(path, stamp).await? {
-            return Err(conflict());
-        }
-        Ok(written)
-    }
-
-    async fn holds(&self, path: &SecretPath, stamp: &Stamp) -> Result<bool> {
-        let current = self.current(path).await?;
-        Ok(current.is_some_and(|(_, found)| found.content_id.matches(&stamp.content_id)))
     }
 }
 

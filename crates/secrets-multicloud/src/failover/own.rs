@@ -23,10 +23,15 @@ impl FailoverBackend {
         Ok(rows)
     }
 
-    /// What the journal has of a secret and nobody's primary took.
+    /// What the journal has of a secret, for whichever replica, as far as somebody was told of it: of two that were written
+    /// without each other, one may have been at the primary and be gone from there.
     pub(super) async fn rows_of(&self, path: &SecretPath) -> Result<Vec<Row>> {
-        let mut rows = self.waiting().await?;
-        rows.retain(|row| row.path == *path);
+        let Some(journal) = &self.journal else { return Ok(Vec::new()) };
+        let primary = self.replicas[self.route(path).primary()].name();
+        let mut rows = journal.rows().await?;
+        rows.retain(|row| {
+            row.path == *path && (row.acknowledged || row.targets.iter().all(|name| name != primary))
+        });
         Ok(rows)
     }
 

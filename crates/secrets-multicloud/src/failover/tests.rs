@@ -41,6 +41,10 @@ enum Mood {
     Forgets,
     /// Takes 50 ms.
     Slow,
+    /// Takes one write, and then shows no versions.
+    GoesBlind,
+    /// Shows no versions.
+    Blind,
 }
 
 impl Moody {
@@ -56,7 +60,7 @@ impl Moody {
         self.asked.fetch_add(1, Ordering::SeqCst);
         let mood = *self.mood.lock().unwrap();
         match mood {
-            Mood::Well | Mood::Forgets => Ok(None),
+            Mood::Well | Mood::Forgets | Mood::GoesBlind | Mood::Blind => Ok(None),
             Mood::Lies(content) => Ok(Some(content)),
             Mood::Slow => {
                 tokio::time::sleep(Duration::from_millis(50)).await;
@@ -103,7 +107,11 @@ impl SecretBackend for Moody {
         if matches!(*self.mood.lock().unwrap(), Mood::Forgets) {
             return Ok(Written::default());
         }
-        self.memory.put(path, secret, mode).await
+        let written = self.memory.put(path, secret, mode).await;
+        if matches!(*self.mood.lock().unwrap(), Mood::GoesBlind) {
+            self.is(Mood::Blind);
+        }
+        written
     }
 
     async fn delete(&self, path: &SecretPath) -> Result<Written> {
@@ -120,6 +128,9 @@ impl SecretBackend for Moody {
 
     async fn versions(&self, path: &SecretPath) -> Result<Vec<VersionMeta>> {
         self.mood(Some(path)).await?;
+        if matches!(*self.mood.lock().unwrap(), Mood::Blind) {
+            return Err(Error::new(ErrorKind::Unauthenticated, Operation::Versions, "moody").with_path(path));
+        }
         self.memory.versions(path).await
     }
 

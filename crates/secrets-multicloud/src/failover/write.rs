@@ -222,7 +222,13 @@ impl FailoverBackend {
             Err(error) if matches!(error.kind(), ErrorKind::Conflict | ErrorKind::AlreadyExists) => {
                 let held = primary.held(write.path).await.map_err(|error| unread(primary, write, error))?;
                 match held.map(|(_, held)| held.content_id) {
-                    Some(held) if held.matches(&stamp.content_id) => {}
+                    // It is ours, and so is another's that somebody has to decide about.
+                    Some(held) if held.matches(&stamp.content_id) => {
+                        let contested = primary.is_contested(write.path).await;
+                        if contested.map_err(|error| unread(primary, write, error))? {
+                            return Err(error);
+                        }
+                    }
                     // It refuses what would follow what it shows, or shows nothing where even a purge leaves a
                     // tombstone: one of its answers is out of date.
                     held if held.is_none() || held == stamp.parent => {
@@ -230,6 +236,10 @@ impl FailoverBackend {
                     }
                     _ => return Err(error),
                 }
+            }
+            // Whatever it lies about, another process may have sent our row.
+            Err(error) if matches!(error.kind(), ErrorKind::Tampered | ErrorKind::Stale) => {
+                return Err(unread(primary, write, error));
             }
             Err(error) => return Err(error),
         }

@@ -3,7 +3,9 @@
 //! contents under it are rivals.
 
 use futures_util::{StreamExt, stream};
-use secrets_backend::{ErrorKind, NewSecret, Result, Secret, SecretPath, Stamp, VersionId, VersionMeta};
+use secrets_backend::{
+    Error, ErrorKind, NewSecret, Result, Secret, SecretPath, Stamp, VersionId, VersionMeta,
+};
 
 use super::Replica;
 use crate::translate::{has_rivals, highest, native_ids};
@@ -56,26 +58,38 @@ impl Replica {
         answer: Result<Secret>,
         versions: Result<Vec<VersionMeta>>,
     ) -> Newest {
-        let secret = match answer {
-            Ok(secret) => secret,
-            failed => return (failed, false),
+        let is_missing = |error: &Error| error.kind() == ErrorKind::NotFound;
+        let shown = match &answer {
+            // What somebody else put there, who is none of us, is judged as it is.
+            Ok(secret) => match &secret.stamp {
+                Some(stamp) => stamp.version,
+                None => return (answer, false),
+            },
+            // It may have come in between, or be there after all.
+            Err(error) if is_missing(error) => 0,
+            Err(_) => return (answer, false),
         };
         let versions = match versions {
             Ok(versions) => versions,
             // It went in between.
-            Err(error) if error.kind() == ErrorKind::NotFound => Vec::new(),
+            Err(error) if is_missing(&error) => Vec::new(),
             Err(error) => return (Err(error), false),
-        };
-        // What somebody else put there, who is none of us, is judged as it is.
-        let Some(shown) = secret.stamp.as_ref().map(|stamp| stamp.version) else {
-            return (Ok(secret), false);
         };
         let number = highest(&versions).unwrap_or(shown);
         let is_contested = has_rivals(&versions, number);
         match native_ids(&versions, number, None).next() {
             Some(native) if number > shown => (self.backend.get(path, Some(native)).await, is_contested),
-            _ => (Ok(secret), is_contested && number == shown),
+            _ => (answer, is_contested && number == shown),
         }
+    }
+
+    /// Whether the current version has rivals.
+    pub(crate) async fn is_contested(&self, path: &SecretPath) -> Result<bool> {
+        if !self.may_hide() {
+            return Ok(false);
+        }
+        let versions = self.backend.versions(path).await?;
+        Ok(highest(&versions).is_some_and(|number| has_rivals(&versions, number)))
     }
 
     /// What else is current: other contents under the highest number, each once.
@@ -167,6 +181,8 @@ mod tests {
             let batch = reader.get_many(&[path()]).await.pop().unwrap();
             assert_eq!(batch.unwrap_err().kind(), ErrorKind::Conflict);
         }
+        let on_top = one.put(&path(), &sealed(3, 3, 9), &replace(2)).await.unwrap_err();
+        assert_eq!(on_top.kind(), ErrorKind::Conflict, "it would hide the other for good");
         let rivals = two.rivals(&path()).await.unwrap();
         let contents: Vec<_> = rivals.iter().map(|rival| rival.secret.value.expose()[0]).collect();
         assert_eq!(contents, [9, 2]);

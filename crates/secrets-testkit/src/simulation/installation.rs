@@ -128,12 +128,22 @@ impl Installation {
                 attempts -= 1;
                 let current = self.current(path).await?;
                 match self.write(path, StampKind::Secret, current.as_ref(), value).await {
-                    Err(error) if attempts > 0 && someone_else_wrote(&error) => {}
+                    Err(error) if attempts > 0 && someone_else_wrote(&error) => {
+                        if self.is_contested(path).await {
+                            return Err(error);
+                        }
+                    }
                     answer => return answer,
                 }
             }
         })
         .await
+    }
+
+    /// Whether somebody has to decide between versions first.
+    async fn is_contested(&self, path: &SecretPath) -> bool {
+        let secret = self.failover.get(path, None).await;
+        secret.is_ok_and(|secret| secret.served.is_some_and(|served| served.conflict))
     }
 
     pub(super) async fn delete(&self, path: &SecretPath) -> Result<Written> {

@@ -49,7 +49,8 @@ impl Schedule {
         let planned: Vec<Planned> = chosen.into_iter().map(|pair| planned(pair, &mut random)).collect();
         let turns = turns(&planned, &mut random);
         let third = *random.pick(&[Ability::All, Ability::Unconditional, Ability::Plain]);
-        Self { planned, turns, abilities: [Ability::All, Ability::All, third] }
+        let first = if random.one_in(4) { Ability::Unconditional } else { Ability::All };
+        Self { planned, turns, abilities: [first, Ability::All, third] }
     }
 }
 

@@ -127,3 +127,19 @@ async fn a_primary_that_refuses_and_shows_nothing_does_not_know() {
     assert_eq!(backend.drain().await.unwrap().left, 0);
     assert_eq!(numbers(&replicas[0]).await, [3]);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_write_after_which_nobody_could_look_is_not_told_as_failed() {
+    let mut config = secrets_backend::MemoryConfig::default();
+    (config.capabilities.atomic_create, config.capabilities.atomic_replace) = (false, false);
+    let service = Arc::new(Moody { memory: MemoryBackend::with_config(config), ..Moody::default() });
+    let backend = FailoverBackend::new(Replica::new("one", Arc::clone(&service) as _, verify()));
+    backend.put(&path("of/one"), &sealed(1, 1), &PutMode::Create).await.unwrap();
+    service.is(Mood::GoesBlind);
+    let replace = PutMode::Replace(VersionId::from_number(1));
+    let told =
+        backend.put(&path("of/one"), &version(2, 2, 1, StampKind::Secret), &replace).await.unwrap_err();
+    assert_eq!(told.kind(), ErrorKind::TimedOut);
+    service.is(Mood::Well);
+    assert_eq!(backend.get(&path("of/one"), None).await.unwrap().value.expose(), [2]);
+}

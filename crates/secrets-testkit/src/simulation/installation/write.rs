@@ -8,7 +8,7 @@ use secrets_backend::{
 
 use super::super::keys::Draft;
 use super::super::oracle::Fate;
-use super::{Installation, Shared, missing};
+use super::{Installation, Shared, missing, someone_else_wrote};
 
 /// How a version is sent.
 #[derive(Clone, Copy, Debug)]
@@ -91,12 +91,26 @@ impl Installation {
             Sent::Put => self.failover.put(path, &secret, &mode).await,
             Sent::Purge => self.failover.purge_to(path, &secret).await,
         };
-        oracle.told(path, &stamp.content_id, fate(&answer));
-        scene.tell(|| format!("{}: {stamp}: {:?}", self.index, fate(&answer)));
+        let fate = self.fate(&answer);
+        oracle.told(path, &stamp.content_id, fate);
+        scene.tell(|| format!("{}: {stamp}: {fate:?}", self.index));
         if answer.is_ok() {
             self.note(path, &stamp).await;
         }
         answer
+    }
+
+    /// What the writer of a version knows of it after this answer.
+    fn fate(&self, answer: &Result<Written>) -> Fate {
+        match answer {
+            Ok(written) => Fate::Acknowledged(written.level),
+            Err(error) if error.kind() == ErrorKind::TimedOut => Fate::Unknown,
+            // Both are kept, and every read tells.
+            Err(error) if someone_else_wrote(error) && !self.failover.capabilities().atomic_create => {
+                Fate::Unknown
+            }
+            Err(_) => Fate::Failed,
+        }
     }
 
     /// What a person does about a conflict: looks at what there is, and puts the one that is chosen above all.
@@ -120,14 +134,5 @@ impl Installation {
         oracle.told(path, &stamp.content_id, Fate::Acknowledged(Level::All));
         self.note(path, &stamp).await;
         Ok(())
-    }
-}
-
-/// What the writer of a version knows of it after this answer.
-fn fate(answer: &Result<Written>) -> Fate {
-    match answer {
-        Ok(written) => Fate::Acknowledged(written.level),
-        Err(error) if error.kind() == ErrorKind::TimedOut => Fate::Unknown,
-        Err(_) => Fate::Failed,
     }
 }
