@@ -231,3 +231,45 @@ impl fmt::Debug for KeyVault {
         f.debug_struct("KeyVault").field("address", &self.address).finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn given(left_out: &str, addresses: &str) -> Option<KeyVaultAccess> {
+        let ca_file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(ca_file.path(), "pem").unwrap();
+        KeyVaultAccess::given(|name| {
+            let value = match name {
+                "CA_FILE" => ca_file.path().display().to_string(),
+                "ADDRESSES" => addresses.to_owned(),
+                other => other.to_lowercase(),
+            };
+            (name != left_out).then_some(value)
+        })
+    }
+
+    #[test]
+    fn another_key_vault_is_given_by_all_variables_or_by_none() {
+        let access =
+            given("", "a.vault.azure.net=127.0.0.1:1,login.microsoftonline.com=127.0.0.2:2").unwrap();
+        assert_eq!((access.vault_url.as_str(), access.ca_pem.as_str()), ("vault_url", "pem"));
+        assert_eq!(
+            access.addresses[1],
+            ("login.microsoftonline.com".to_owned(), "127.0.0.2:2".parse().unwrap())
+        );
+        assert!(KeyVaultAccess::given(|_| None).is_none());
+    }
+
+    #[test]
+    #[should_panic(expected = "SECRETS_TEST_AZURE_TENANT_ID is missing")]
+    fn one_that_is_missing_is_named() {
+        let _ = given("TENANT_ID", "a=127.0.0.1:1");
+    }
+
+    #[test]
+    #[should_panic(expected = "HOST=IP:PORT")]
+    fn an_address_that_is_none_is_refused() {
+        let _ = given("", "a.vault.azure.net");
+    }
+}

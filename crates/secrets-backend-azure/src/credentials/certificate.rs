@@ -20,8 +20,9 @@ use secrets_backend::SecretBytes;
 use serde_json::{Value, json};
 
 use crate::config::InvalidConfig;
+use crate::credentials::ClientCertificate;
+use crate::credentials::given::Pem;
 use crate::credentials::no_token::NoToken;
-use crate::credentials::{ClientCertificate, Pem};
 
 /// How long an assertion is good; Microsoft asks for five to ten minutes at most.
 const LIFETIME: Duration = Duration::minutes(5);

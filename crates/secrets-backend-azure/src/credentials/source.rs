@@ -16,8 +16,9 @@ use crate::config::AzureConfig;
 use crate::credentials::certificate::Signed;
 use crate::credentials::chain::Chain;
 use crate::credentials::federated::{OfFile, OfJob};
+use crate::credentials::given::Application;
 use crate::credentials::no_token::NoToken;
-use crate::credentials::{Application, ClientSecret, Credentials, cli, machine};
+use crate::credentials::{ClientSecret, Credentials, cli, machine};
 use crate::failure::Failure;
 use crate::wire::{Peer, Wire};
 

@@ -8,7 +8,7 @@ impl DefaultChain {
     /// The chain as Microsoft's variables set it, by whoever reads them.
     ///
     /// `IDENTITY_ENDPOINT` and `IDENTITY_HEADER` are those of an App Service; `AZURE_CLIENT_ID` chooses the identity of
-    /// the machine. With `AZURE_TENANT_ID` and that, `AZURE_CLIENT_SECRET`, `AZURE_CLIENT_CERTIFICATE_PATH` or
+    /// the machine, and `AZURE_POD_IDENTITY_AUTHORITY_HOST` is where its metadata service is. With `AZURE_TENANT_ID` and that, `AZURE_CLIENT_SECRET`, `AZURE_CLIENT_CERTIFICATE_PATH` or
     /// `AZURE_FEDERATED_TOKEN_FILE` make the credential of the environment, the first of them that is set.
     ///
     /// ```
@@ -26,6 +26,7 @@ impl DefaultChain {
         if let (Some(endpoint), Some(header)) = (set("IDENTITY_ENDPOINT"), set("IDENTITY_HEADER")) {
             chain.managed_identity.app_service = Some(AppService::new(endpoint, header));
         }
+        chain.managed_identity.metadata_url = set("AZURE_POD_IDENTITY_AUTHORITY_HOST");
         if let Some(client) = set("AZURE_CLIENT_ID") {
             chain.managed_identity.id = IdentityId::Client(client);
         }
@@ -82,6 +83,9 @@ mod tests {
         let set =
             [("IDENTITY_ENDPOINT", "http://127.0.0.1/x"), ("IDENTITY_HEADER", "h"), ("AZURE_CLIENT_ID", "c")];
         let found = chain(&set).managed_identity;
+        let elsewhere =
+            chain(&[("AZURE_POD_IDENTITY_AUTHORITY_HOST", "http://127.0.0.1:1")]).managed_identity;
+        assert_eq!(elsewhere.metadata_url.as_deref(), Some("http://127.0.0.1:1"));
         assert!(found.app_service.is_some() && found.id == IdentityId::Client("c".to_owned()));
     }
 }

@@ -49,7 +49,7 @@ impl Parameters {
         Ok(parameters)
     }
 
-    /// `value` of "Set Secret", which is required. An empty one is a value.
+    /// `value` of "Set Secret", which is required. An empty one is a value, as the service was seen to hold.
     pub(super) fn required_value(&mut self) -> Answer<String> {
         self.value.take().ok_or_else(|| Refusal::bad_parameter("Property value is required."))
     }

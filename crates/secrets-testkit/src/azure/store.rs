@@ -15,7 +15,8 @@ const DAY: Time = 24 * 60 * 60 * 1_000;
 pub(super) struct Delays {
     pub(super) delete: Time,
     pub(super) recover: Time,
-    /// How long a recovered secret can be read and not written.
+    /// How long a recovered secret can be read and not written, as the service was seen to do
+    /// (azure-sdk-for-net, issue 31581).
     pub(super) settle: Time,
     pub(super) purge: Time,
 }

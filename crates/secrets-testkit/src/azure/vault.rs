@@ -216,7 +216,8 @@ async fn list(
     .map(Json)
 }
 
-/// "Get Secret Versions", in an order that says nothing. Of a name that there is not, it is an empty one.
+/// "Get Secret Versions", in an order that says nothing. Of a name that there is not, it is an empty one, as
+/// Microsoft's own tests of their clients have it (azure-sdk-for-net, `GetSecretVersionsNonExisting`).
 async fn versions(
     State(shared): State<Shared>,
     Extension(host): Extension<Host>,
