@@ -208,5 +208,21 @@ async fn a_quick_vault_is_asked_no_more_than_is_needed() {
     server.forget_calls();
     backend.versions(&path).await.unwrap();
     calls.push(("versions", asked(&server).len()));
-    assert_eq!(calls, [("put", 1), ("get", 1), ("delete", 2), ("undelete", 2), ("versions", 1)]);
+    backend.delete(&path).await.unwrap();
+    server.forget_calls();
+    put(&backend, &path, "over a deleted one").await;
+    calls.push(("put over a deleted one", asked(&server).len()));
+    server.forget_calls();
+    backend.purge(&path).await.unwrap();
+    calls.push(("purge", asked(&server).len()));
+    let expected = [
+        ("put", 1),
+        ("get", 1),
+        ("delete", 2),
+        ("undelete", 2),
+        ("versions", 1),
+        ("put over a deleted one", 3),
+        ("purge", 7),
+    ];
+    assert_eq!(calls, expected);
 }
