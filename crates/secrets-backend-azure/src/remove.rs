@@ -21,7 +21,18 @@ pub(crate) async fn delete(api: &Api, name: &Name) -> Result<(), Failure> {
             answer => break answer?,
         }
     }
-    while !wait.shown(is_gone(api, name).await)? {
+    let mut seen_live = 0;
+    while seen_live < BACK {
+        let look = match place(api, name).await {
+            // Who may delete, may not always look.
+            Err(failure) if failure.kind == ErrorKind::PermissionDenied => return Ok(()),
+            look => wait.shown(look)?,
+        };
+        match look {
+            Some(Place::Deleted(_)) => return Ok(()),
+            Some(Place::Live(_)) => seen_live += 1,
+            Some(Place::Nowhere) | None => seen_live = 0,
+        }
         if !wait.pause().await {
             return Err(still("deleted"));
         }
@@ -29,16 +40,9 @@ pub(crate) async fn delete(api: &Api, name: &Name) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Whether a deletion that was begun is done; also where the secret was brought back by somebody since.
-async fn is_gone(api: &Api, name: &Name) -> Result<bool, Failure> {
-    match api.deleted(name).await {
-        Ok(Some(_)) => Ok(true),
-        Ok(None) => Ok(api.live(name).await?.is_some()),
-        // Who may delete, may not always look.
-        Err(failure) if failure.kind == ErrorKind::PermissionDenied => Ok(true),
-        Err(failure) => Err(failure),
-    }
-}
+/// A secret that is shown so often after its deletion was begun was brought back by somebody; before that, the
+/// service may be slow to tell.
+const BACK: usize = 4;
 
 /// Brings a deleted secret back; one that is there stays as it is.
 pub(crate) async fn undelete(api: &Api, name: &Name) -> Result<(), Failure> {
@@ -57,8 +61,7 @@ pub(crate) async fn undelete(api: &Api, name: &Name) -> Result<(), Failure> {
                 Err(failure) => return Err(failure),
             };
         }
-        let is_back = async { Ok(api.live(name).await?.is_some()) };
-        if wait.shown(is_back.await)? {
+        if let Some(Some(_)) = wait.shown(api.live(name).await)? {
             return Ok(());
         }
         if !wait.pause().await {
@@ -67,7 +70,7 @@ pub(crate) async fn undelete(api: &Api, name: &Name) -> Result<(), Failure> {
     }
 }
 
-/// Where a secret is while it is being removed.
+/// Where a secret is shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Place {
     Live(Purge),
@@ -84,7 +87,7 @@ pub(crate) async fn purge(api: &Api, name: &Name) -> Result<(), Failure> {
     loop {
         match place(api, name).await {
             Err(failure) if is_going || was_deleted => {
-                wait.shown(Err(failure))?;
+                wait.shown::<Place>(Err(failure))?;
             }
             Err(failure) => return Err(failure),
             // Written again since: what was removed is gone all the same.
@@ -112,10 +115,10 @@ pub(crate) async fn purge(api: &Api, name: &Name) -> Result<(), Failure> {
 }
 
 async fn place(api: &Api, name: &Name) -> Result<Place, Failure> {
-    if let Some(purge) = api.live(name).await? {
-        return Ok(Place::Live(purge));
+    if let Some(purge) = api.deleted(name).await? {
+        return Ok(Place::Deleted(purge));
     }
-    Ok(api.deleted(name).await?.map_or(Place::Nowhere, Place::Deleted))
+    Ok(api.live(name).await?.map_or(Place::Nowhere, Place::Live))
 }
 
 /// Whether the service began with it; not where the secret is doing something else.

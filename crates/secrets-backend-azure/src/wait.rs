@@ -37,9 +37,9 @@ impl Wait {
         true
     }
 
-    /// What a look at something that was begun has shown. One that failed for the moment has shown nothing
-    /// yet: what was begun goes on, and saying that it had no effect would be wrong.
-    pub(crate) fn shown(&mut self, look: Result<bool, Failure>) -> Result<bool, Failure> {
+    /// What a look at something that was begun has shown; none where it failed for the moment. What was begun goes
+    /// on then, and saying that it had no effect would be wrong.
+    pub(crate) fn shown<T>(&mut self, look: Result<T, Failure>) -> Result<Option<T>, Failure> {
         match look {
             Err(failure)
                 if matches!(
@@ -48,9 +48,9 @@ impl Wait {
                 ) =>
             {
                 self.asked = failure.retry_after().unwrap_or_default();
-                Ok(false)
+                Ok(None)
             }
-            answer => answer,
+            answer => answer.map(Some),
         }
     }
 }

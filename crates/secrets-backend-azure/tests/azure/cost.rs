@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use secrets_backend::{PutMode, SecretBackend, SecretPath};
+use secrets_testkit::KeyVault;
 
 use crate::admin::{asked, kit, path, sealed};
 
@@ -27,8 +28,9 @@ async fn many_secrets_are_read_as_fast_as_the_latency_lets() {
     for _ in 0..ROUNDS {
         server.forget_calls();
         let start = Instant::now();
-        let answers = backend.get_many(&paths).await;
+        let (answers, at_once) = watched(&server, backend.get_many(&paths)).await;
         times.push(start.elapsed());
+        assert_eq!(at_once, CONCURRENCY.min(count), "as many at once as are promised, and no more");
         assert_eq!(asked(&server).len(), paths.len());
         for (number, answer) in answers.into_iter().enumerate() {
             assert_eq!(answer.unwrap().value.expose(), [content(number); 40]);
@@ -47,4 +49,19 @@ async fn many_secrets_are_read_as_fast_as_the_latency_lets() {
     // With few, a machine that does other things decides; one call after the other would be 32.
     let most = if paths.len() >= ENOUGH { 1.2 } else { 4.0 };
     assert!(ratio <= most, "{ratio:.2}, at most {most}");
+}
+
+/// What a future gives, and how many calls were under way at once meanwhile.
+async fn watched<T>(server: &KeyVault, future: impl Future<Output = T>) -> (T, usize) {
+    tokio::pin!(future);
+    let mut most = 0;
+    loop {
+        tokio::select! {
+            answer = &mut future => return (answer, most),
+            () = tokio::time::sleep(LATENCY / 10) => {
+                let open = server.calls().iter().filter(|call| call.status.is_none()).count();
+                most = most.max(open);
+            }
+        }
+    }
 }

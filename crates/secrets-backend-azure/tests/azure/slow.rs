@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use secrets_backend::{ErrorKind, NewSecret, PutMode, SecretBackend};
 use secrets_testkit::KeyVault;
-use secrets_testkit::azure::VaultFault;
+use secrets_testkit::azure::{Operation, VaultFault};
 
 use crate::admin::{asked, hasty_kit, kind, kit, path, put, value};
 
@@ -108,6 +108,22 @@ async fn purge_answers_when_the_old_bytes_are_gone() {
 }
 
 #[tokio::test]
+async fn a_service_that_is_slow_to_tell_is_not_taken_for_somebody_who_brought_it_back() {
+    let (server, backend) = kit();
+    let path = path("app/key");
+    put(&backend, &path, "x").await;
+    let missing = r#"{"error":{"code":"SecretNotFound","message":"not yet"}}"#;
+    let id = "https://kit.vault.azure.net/secrets/app--key/0123456789abcdef0123456789abcdef";
+    let there = format!(r#"{{"value":[{{"id":"{id}","attributes":{{"enabled":true}}}}]}}"#);
+    server.fault_of(Operation::Get, 2, &VaultFault::Status(404, missing.to_owned()));
+    server.fault_of(Operation::List, 2, &VaultFault::Status(200, there));
+    server.forget_calls();
+    backend.delete(&path).await.unwrap();
+    let looks = asked(&server).into_iter().filter(|call| call.starts_with("GET /deletedsecrets"));
+    assert_eq!(looks.count(), 3);
+}
+
+#[tokio::test]
 async fn two_who_purge_at_once_both_see_it_gone() {
     let (server, backend) = kit();
     slow(&server, millis(100));
@@ -140,7 +156,6 @@ async fn what_never_ends_is_given_up_in_time_and_may_take_effect_later() {
 
 #[tokio::test]
 async fn a_look_that_fails_for_the_moment_does_not_hide_that_it_was_begun() {
-    use secrets_testkit::azure::Operation;
     for fault in [VaultFault::Throttled(1), VaultFault::Status(503, String::new()), VaultFault::Dropped] {
         let (server, backend) = kit();
         slow(&server, millis(150));
@@ -160,7 +175,6 @@ async fn a_look_that_fails_for_the_moment_does_not_hide_that_it_was_begun() {
 
 #[tokio::test]
 async fn a_recovery_that_is_refused_or_lost_writes_nothing() {
-    use secrets_testkit::azure::Operation;
     let (server, backend) = hasty_kit();
     let path = path("app/key");
     put(&backend, &path, "old").await;
@@ -194,5 +208,21 @@ async fn a_quick_vault_is_asked_no_more_than_is_needed() {
     server.forget_calls();
     backend.versions(&path).await.unwrap();
     calls.push(("versions", asked(&server).len()));
-    assert_eq!(calls, [("put", 1), ("get", 1), ("delete", 2), ("undelete", 2), ("versions", 1)]);
+    backend.delete(&path).await.unwrap();
+    server.forget_calls();
+    put(&backend, &path, "over a deleted one").await;
+    calls.push(("put over a deleted one", asked(&server).len()));
+    server.forget_calls();
+    backend.purge(&path).await.unwrap();
+    calls.push(("purge", asked(&server).len()));
+    let expected = [
+        ("put", 1),
+        ("get", 1),
+        ("delete", 2),
+        ("undelete", 2),
+        ("versions", 1),
+        ("put over a deleted one", 3),
+        ("purge", 7),
+    ];
+    assert_eq!(calls, expected);
 }
