@@ -154,7 +154,10 @@ fn kept(world: &World, path: &SecretPath, entry: &Entry) {
         Fate::Acknowledged(_) => {
             let descends = |stamp: Stamp| oracle.descends(path, &stamp.content_id, content);
             let is_kept = services.iter().all(|service| current(service, path).is_some_and(descends));
-            if is_kept || oracle.was_shown(path, content) || is_purged(world, path, content) {
+            // A deletion that gave way to another one: what was deleted stays deleted.
+            let is_gone = |service: &Arc<Service>| current(service, path).is_some_and(|it| it.is_tombstone());
+            let is_deleted = entry.stamp.is_tombstone() && services.iter().all(is_gone);
+            if is_kept || is_deleted || oracle.was_shown(path, content) || is_purged(world, path, content) {
                 return;
             }
             let invariant = match (entry.stamp.is_tombstone(), is_stored || is_waiting) {
