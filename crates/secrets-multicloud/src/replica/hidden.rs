@@ -23,7 +23,7 @@ pub(crate) struct Hidden {
 
 impl Replica {
     /// Whether a version can hide another that is kept.
-    pub(super) fn may_hide(&self) -> bool {
+    pub(crate) fn may_hide(&self) -> bool {
         let can = self.backend.capabilities();
         can.versions && !(can.atomic_create && can.atomic_replace)
     }
