@@ -121,18 +121,22 @@ pub(super) async fn stored(
     native: &PutMode,
 ) -> Result<()> {
     replica.write(path, secret, stamp, native).await?;
-    holds(replica, path, stamp).await
+    holds(replica, path, stamp, true).await
 }
 
 /// Whether a replica has a version that it said to have stored, or one that nobody can show to have come without it.
-pub(crate) async fn holds(replica: &Replica, path: &SecretPath, stamp: &Stamp) -> Result<()> {
+/// `if_unproven`: what is taken for true where somebody purged the history that would show it.
+pub(crate) async fn holds(
+    replica: &Replica,
+    path: &SecretPath,
+    stamp: &Stamp,
+    if_unproven: bool,
+) -> Result<()> {
     let has = match replica.held(path).await? {
         Some((_, held)) if held.content_id.matches(&stamp.content_id) => true,
         // Someone was quick to write the next one.
         Some((_, held)) if held.version > stamp.version => {
-            // Where the history does not reach back, somebody purged: with conditions, that was before ours or after it;
-            // without them, ours may have come in between, where nobody looks.
-            descends(Some(replica), path, &held, stamp).await.unwrap_or(!replica.may_hide())
+            descends(Some(replica), path, &held, stamp).await.unwrap_or(if_unproven)
         }
         _ => false,
     };

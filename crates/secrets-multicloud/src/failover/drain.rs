@@ -169,7 +169,7 @@ enum Brought {
 async fn brought(replica: &Replica, source: Option<&Replica>, row: &Row, stamp: &Stamp) -> Result<Forwarded> {
     let forwarded = forward(replica, source, &row.path, &row.secret, stamp).await?;
     if forwarded == Forwarded::Has {
-        holds(replica, &row.path, stamp).await?;
+        holds(replica, &row.path, stamp, true).await?;
     }
     Ok(forwarded)
 }

@@ -243,7 +243,10 @@ impl FailoverBackend {
             }
             Err(error) => return Err(error),
         }
-        holds(primary, write.path, &stamp).await.map_err(|error| unread(primary, write, error))
+        // With conditions, a purge came before our write or after it; without them, ours may have come in between, where
+        // nobody looks.
+        let if_unproven = !primary.may_hide();
+        holds(primary, write.path, &stamp, if_unproven).await.map_err(|error| unread(primary, write, error))
     }
 
     async fn to_primary(&self, primary: &Replica, write: &Write<'_>) -> Result<Written> {

@@ -14,27 +14,27 @@ pub(super) struct Arrivals(Mutex<Book>);
 
 #[derive(Debug, Default)]
 struct Book {
-    looked: HashMap<(usize, SecretPath), Instant>,
-    came: HashMap<(SecretPath, ContentId), (usize, Instant)>,
+    looked: HashMap<(u64, SecretPath), Instant>,
+    came: HashMap<(SecretPath, ContentId), (u64, Instant)>,
     highest: HashMap<SecretPath, u64>,
     doubled: HashMap<SecretPath, u64>,
 }
 
 impl Arrivals {
-    /// An installation was shown what there is.
-    pub(super) fn looked(&self, installation: usize, path: &SecretPath) {
-        locked(&self.0).looked.insert((installation, path.clone()), Instant::now());
+    /// A process was shown what there is.
+    pub(super) fn looked(&self, process: u64, path: &SecretPath) {
+        locked(&self.0).looked.insert((process, path.clone()), Instant::now());
     }
 
-    /// An installation's version arrived. Two that copy the same one side by side have both looked before either
+    /// A process's version arrived. Two that copy the same one side by side have both looked before either
     /// arrived; where a service knows no conditions, neither of them can know. And an older one that comes late covers a
     /// newer one, which has to be written again.
-    pub(super) fn arrived(&self, installation: usize, path: &SecretPath, stamp: &Stamp) {
+    pub(super) fn arrived(&self, process: u64, path: &SecretPath, stamp: &Stamp) {
         let mut book = locked(&self.0);
-        let looked = book.looked.get(&(installation, path.clone())).copied();
-        let last = book.came.insert((path.clone(), stamp.content_id), (installation, Instant::now()));
+        let looked = book.looked.get(&(process, path.clone())).copied();
+        let last = book.came.insert((path.clone(), stamp.content_id), (process, Instant::now()));
         let is_race =
-            last.is_some_and(|(by, came)| by != installation && looked.is_some_and(|looked| looked <= came));
+            last.is_some_and(|(by, came)| by != process && looked.is_some_and(|looked| looked <= came));
         let highest = book.highest.entry(path.clone()).or_default();
         let covers = stamp.version < *highest;
         *highest = stamp.version.max(*highest);

@@ -214,7 +214,8 @@ impl Installation {
 
 fn replica(installation: usize, shared: &Shared, state: &Arc<State>, service: &Arc<Service>) -> Replica {
     let scene = Arc::clone(&shared.scene);
-    let link = Link { service: Arc::clone(service), installation, scene: Arc::clone(&scene) };
+    let process = shared.calls.fetch_add(1, Ordering::Relaxed);
+    let link = Link { service: Arc::clone(service), installation, process, scene: Arc::clone(&scene) };
     let patient = TimeoutBackend::new(link, FOREVER / 6);
     let jitter = move |longest: std::time::Duration| {
         longest * scene.draw(|random| u32::try_from(random.below(8)).unwrap_or(0)) / 8

@@ -79,6 +79,8 @@ impl Service {
 pub(super) struct Link {
     pub(super) service: Arc<Service>,
     pub(super) installation: usize,
+    /// Which of its processes: another number for each.
+    pub(super) process: u64,
     pub(super) scene: Arc<Scene>,
 }
 
@@ -144,7 +146,7 @@ impl Link {
     async fn read(&self, path: &SecretPath, at: Option<&VersionId>) -> Result<Secret> {
         let memory = &self.service.memory;
         let (fault, answer) = self.call(Operation::Get, memory.get(path, at)).await;
-        self.service.arrivals.looked(self.installation, path);
+        self.service.arrivals.looked(self.process, path);
         let mut answer = match fault {
             Some(Fault::Missing) => {
                 return Err(self.error(ErrorKind::NotFound, Operation::Get).with_path(path));
@@ -188,7 +190,7 @@ impl Link {
         if !self.capabilities().atomic_create
             && let Some(stamp) = &secret.stamp
         {
-            self.service.arrivals.arrived(self.installation, path, stamp);
+            self.service.arrivals.arrived(self.process, path, stamp);
         }
         if let Some(version) = &written.version {
             let now = self.scene.service_time();
