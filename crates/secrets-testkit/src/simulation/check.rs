@@ -183,7 +183,8 @@ fn purged(world: &World, path: &SecretPath) {
         let has_conditions = |service: &&Arc<Service>| service.memory.capabilities().atomic_create;
         for service in world.shared.services.iter().filter(has_conditions) {
             let is_before = |meta: &VersionMeta| {
-                let content = meta.stamp.as_ref().map(|stamp| stamp.content_id);
+                // Another's tombstone of the same moment holds nothing.
+                let content = meta.stamp.as_ref().filter(|it| !it.is_tombstone()).map(|it| it.content_id);
                 content.is_some_and(|content| {
                     content != purge.stamp.content_id
                         && oracle.descends(path, &purge.stamp.content_id, &content)
