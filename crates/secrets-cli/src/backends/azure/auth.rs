@@ -56,11 +56,7 @@ impl Login<'_> {
                 login.subscription = self.text(&mut auth, "subscription")?;
                 Credentials::AzureCli(login)
             }
-            Some("developer-cli") => {
-                let mut login = DeveloperCli::default();
-                login.tenant_id.clone_from(&self.tenant_id);
-                Credentials::DeveloperCli(login)
-            }
+            Some("developer-cli") => Credentials::DeveloperCli(self.developer()),
             Some("pipelines") => self.pipelines(&mut auth)?,
             Some(_) => {
                 return Err(self.fault(
@@ -99,7 +95,7 @@ impl Login<'_> {
             Some("environmentcredential" | "workloadidentitycredential") => self.of_environment(),
             Some("managedidentitycredential") => Ok(Credentials::ManagedIdentity(chain.managed_identity)),
             Some("azureclicredential" | "dev") => Ok(Credentials::AzureCli(chain.azure_cli)),
-            Some("azuredeveloperclicredential") => Ok(Credentials::DeveloperCli(DeveloperCli::default())),
+            Some("azuredeveloperclicredential") => Ok(Credentials::DeveloperCli(self.developer())),
             Some("prod") => match chain.environment {
                 Some(application) => Ok(*application),
                 None => Ok(Credentials::ManagedIdentity(chain.managed_identity)),
@@ -126,6 +122,12 @@ impl Login<'_> {
             self.fault("auth", "no application is named whole")
                 .hint("AZURE_TENANT_ID, AZURE_CLIENT_ID and one of AZURE_CLIENT_SECRET, AZURE_CLIENT_CERTIFICATE_PATH and AZURE_FEDERATED_TOKEN_FILE name one")
         })
+    }
+
+    fn developer(&self) -> DeveloperCli {
+        let mut login = DeveloperCli::default();
+        login.tenant_id.clone_from(&self.tenant_id);
+        login
     }
 
     /// Which identity of the machine: at most one of its ids.
