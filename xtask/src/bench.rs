@@ -20,7 +20,7 @@ pub(crate) struct Arguments {
 /// A benchmark that does not build or that panics.
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let shell = repository::shell()?;
-    repository::isolate(&shell)?;
+    repository::isolate(&shell, "bench")?;
     let filter = arguments.filter.as_deref();
     cmd!(shell, "cargo bench --package secrets-benches --benches -- {filter...}").run()?;
     Ok(())

@@ -60,9 +60,10 @@ pub(crate) fn skips_are_failures() -> bool {
 /// and no question to a cloud's metadata address.
 ///
 /// Caches of cargo, Go and pip stay, in places named explicitly, so that a scratch home costs no download.
-pub(crate) fn isolate(shell: &Shell) -> Result<()> {
+/// Each `task` has a home of its own, emptied when it begins: of several side by side, none empties another's.
+pub(crate) fn isolate(shell: &Shell, task: &str) -> Result<()> {
     let scratch = target_dir().join("xtask");
-    let home = scratch.join("home");
+    let home = scratch.join("home").join(task);
     if home.exists() {
         fs::remove_dir_all(&home).with_context(|| format!("cannot empty {}", home.display()))?;
     }

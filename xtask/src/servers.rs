@@ -107,7 +107,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     match arguments.action {
         Action::Up => {
             let shell = repository::shell()?;
-            repository::isolate(&shell)?;
+            repository::isolate(&shell, "servers")?;
             for server in SERVERS {
                 println!("{}: port {}", server.name, process::up(server, &shell, &directory)?);
             }

@@ -39,7 +39,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
 /// When cargo cannot be started. A failure to compile is counted as one failed test.
 pub(crate) fn tests(package: Option<&str>, filter: Option<&str>) -> Result<Tally> {
     let shell = repository::shell()?;
-    repository::isolate(&shell)?;
+    repository::isolate(&shell, "test")?;
     vectors::prepare(&shell);
     let servers = Session::start(&shell, package)?;
     let scope = match package {

@@ -47,7 +47,7 @@ pub(crate) fn check(shell: &Shell) -> Result<Tally> {
     let verifiers = find(&root, "tests/go", |name| name == "go.mod")?;
     ensure!(!makers.is_empty(), "no make_*.py in crates/*/tests/vectors/");
     ensure!(!verifiers.is_empty(), "no go.mod in crates/*/tests/go/");
-    repository::isolate(shell)?;
+    repository::isolate(shell, "vectors")?;
     shell.set_var("PYTHONDONTWRITEBYTECODE", "1");
     let scratch = scratch();
     let mut tally = Tally::default();

@@ -34,7 +34,7 @@ const ENVIRONMENT: [(&str, &str); 4] = [
 /// Starts the server, takes the times, and stops it.
 pub(crate) fn run(bench: &Bench<'_>) -> Result<String> {
     let shell = repository::shell()?;
-    repository::isolate(&shell)?;
+    repository::isolate(&shell, "proof")?;
     let servers = Session::start(&shell, Some(AWS))?;
     let outcome = measure(bench, &servers.settings());
     let ran = if outcome.is_ok() { Tally::PASS } else { Tally::FAIL };

@@ -100,11 +100,11 @@ const BUGS: &[Bug] = &[
         name: "acknowledge before it is verified",
         edits: &[Edit {
             file: "crates/secrets-multicloud/src/failover/write.rs",
-            old: "        holds(primary, write.path, &stamp).await.map_err(",
+            old: "        holds(primary, write.path, &stamp, if_unproven).await",
             new: "        if PLANTED {
             return Ok(());
         }
-        holds(primary, write.path, &stamp).await.map_err(",
+        holds(primary, write.path, &stamp, if_unproven).await",
         }],
     },
     Bug {

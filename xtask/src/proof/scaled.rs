@@ -22,7 +22,7 @@ pub(crate) struct Scaled {
 /// Runs each with its share of rounds, optimised, and joins what they say: lines that begin with `FIGURE: `.
 pub(crate) fn run(tests: &[Scaled], programs: &Programs, share: Share) -> Result<String> {
     let shell = repository::shell()?;
-    repository::isolate(&shell)?;
+    repository::isolate(&shell, "proof")?;
     vectors::prepare(&shell);
     // The tests of one proof need servers or they do not.
     let servers = Session::start(&shell, tests.first().map(|test| test.package))?;

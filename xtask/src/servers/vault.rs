@@ -94,7 +94,7 @@ impl Build {
             return Ok(None);
         }
         let shell = repository::shell()?;
-        repository::isolate(&shell)?;
+        repository::isolate(&shell, "vault")?;
         Self::begin(&shell).map(Some)
     }
 
