@@ -75,8 +75,8 @@ impl Journal for Outbox {
         self.change(rows, Change::Acknowledge).await
     }
 
-    async fn done(&self, rows: &[u64], replica: &str) -> Result<()> {
-        self.change(rows, Change::Strike(replica.to_owned())).await.map(drop)
+    async fn done(&self, rows: &[u64], replica: &str) -> Result<Vec<u64>> {
+        self.change(rows, Change::Strike(replica.to_owned())).await
     }
 
     async fn forget(&self, rows: &[u64]) -> Result<()> {

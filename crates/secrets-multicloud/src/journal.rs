@@ -85,11 +85,12 @@ pub trait Journal: fmt::Debug + Send + Sync {
     /// When that could not be noted; then nobody may be told.
     async fn acknowledge(&self, rows: &[u64]) -> Result<Vec<u64>>;
 
-    /// A replica has these versions, or ones that follow them. A row without targets is gone.
+    /// A replica has these versions, or ones that follow them; answers which rows are there. One that has no targets left
+    /// is gone from then on. One that is not there was decided about by another process.
     ///
     /// # Errors
     /// When that could not be noted: it will be found out again.
-    async fn done(&self, rows: &[u64], replica: &str) -> Result<()>;
+    async fn done(&self, rows: &[u64], replica: &str) -> Result<Vec<u64>>;
 
     /// Takes rows back: their versions were refused, and no replica has them.
     ///

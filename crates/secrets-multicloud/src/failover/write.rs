@@ -88,7 +88,7 @@ impl FailoverBackend {
         let sent: Vec<_> =
             writes.iter().map(|write| self.to_primary_in_time(self.route(write.path), write)).collect();
         let sent: Vec<Result<()>> = stream::iter(sent).buffered(AT_ONCE).collect().await;
-        let answers = self.answer(journal, writes, &ids, sent).await;
+        let (answers, spreading) = self.answer(journal, writes, &ids, sent).await;
         let mut written: Vec<Result<Written>> = answers
             .into_iter()
             .zip(stamps)
@@ -98,19 +98,19 @@ impl FailoverBackend {
             })
             .collect();
         if self.config.ack == Level::All {
-            self.wait_for_all(journal, &ids, &mut written).await;
+            self.wait_for_all(journal, &ids, &spreading, &mut written).await;
         }
         Ok(written)
     }
 
-    /// What is told of each write, and noted before it is told.
+    /// What is told of each write, and noted before it is told; and the rows that are noted to be at the primary.
     async fn answer(
         &self,
         journal: &Arc<dyn Journal>,
         writes: &[Write<'_>],
         ids: &[u64],
         sent: Vec<Result<()>>,
-    ) -> Vec<Result<Level>> {
+    ) -> (Vec<Result<Level>>, Vec<u64>) {
         let mut taken: BTreeMap<&str, Vec<u64>> = BTreeMap::new();
         let (mut waiting, mut refused) = (Vec::new(), Vec::new());
         let mut answers = Vec::with_capacity(sent.len());
@@ -133,8 +133,9 @@ impl FailoverBackend {
                 }
             });
         }
+        let mut spreading = Vec::new();
         for (primary, ids) in &taken {
-            note(journal.done(ids, primary).await);
+            spreading.extend(note(journal.done(ids, primary).await).unwrap_or_default());
         }
         // A row that stays spreads to no other replica before the primary has taken it; but then the write takes effect
         // after all, so nobody may be told that it failed.
@@ -160,7 +161,7 @@ impl FailoverBackend {
                 }
             }
         }
-        answers
+        (answers, spreading)
     }
 
     /// What is told of a write that failed, and that waits in the journal all the same: it may take effect.
@@ -175,13 +176,21 @@ impl FailoverBackend {
             .with_detail("another process took it out of the journal: a read shows what became of it")
     }
 
-    /// Waits until the others have what was written, for as long as that may take.
-    async fn wait_for_all(&self, journal: &Arc<dyn Journal>, ids: &[u64], written: &mut [Result<Written>]) {
+    /// Waits until the others have what was written, for as long as that may take. Only a row that was `spreading` is gone
+    /// because all have it: any other may have been dropped as too late by a process that did not know of the answer.
+    async fn wait_for_all(
+        &self,
+        journal: &Arc<dyn Journal>,
+        ids: &[u64],
+        spreading: &[u64],
+        written: &mut [Result<Written>],
+    ) {
         // However long that takes, the write is acknowledged by what the primary said.
         let _ = tokio::time::timeout(self.config.drain_timeout, self.drain()).await;
         let Ok(left) = journal.rows().await else { return };
         for (written, id) in written.iter_mut().zip(ids) {
-            if left.iter().all(|row| row.id != *id)
+            if spreading.contains(id)
+                && left.iter().all(|row| row.id != *id)
                 && let Ok(written) = written
                 && written.level == Level::Primary
             {
@@ -295,10 +304,8 @@ pub(super) const fn is_down(kind: ErrorKind) -> bool {
 }
 
 /// A row that could not be changed is looked at again by the next draining, which finds out that it is done.
-pub(super) fn note(changed: Result<()>) {
-    if let Err(error) = changed {
-        tracing::warn!(%error, "the journal could not be brought up to date");
-    }
+pub(super) fn note<T>(changed: Result<T>) -> Option<T> {
+    changed.inspect_err(|error| tracing::warn!(%error, "the journal could not be brought up to date")).ok()
 }
 
 /// How many writes wait side by side: as many as share a transaction where a backend joins them.

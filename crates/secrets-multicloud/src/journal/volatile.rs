@@ -84,13 +84,15 @@ impl Journal for Volatile {
             .collect())
     }
 
-    async fn done(&self, rows: &[u64], replica: &str) -> Result<()> {
+    async fn done(&self, rows: &[u64], replica: &str) -> Result<Vec<u64>> {
         let mut kept = self.working()?;
+        let mut there = Vec::new();
         for row in kept.rows.iter_mut().filter(|row| rows.contains(&row.id)) {
             row.targets.retain(|name| name != replica);
+            there.push(row.id);
         }
         kept.rows.retain(|row| !row.targets.is_empty());
-        Ok(())
+        Ok(there)
     }
 
     async fn forget(&self, rows: &[u64]) -> Result<()> {

@@ -166,11 +166,18 @@ impl Journal for State {
         Ok(rows.iter().copied().filter(|id| there.iter().any(|row| row.id == *id)).collect())
     }
 
-    async fn done(&self, rows: &[u64], replica: &str) -> Result<()> {
+    async fn done(&self, rows: &[u64], replica: &str) -> Result<Vec<u64>> {
         if replica == self.scene.primary_name() {
             self.scene.reach(Phase::BeforeAnswer, self.installation).await;
         }
-        self.change_each(b"done", rows, replica.as_bytes()).await
+        self.change_each(b"done", rows, replica.as_bytes()).await?;
+        // A row that another process took away before is not there any more.
+        let was_there = |records: &[Vec<u8>], id: u64| {
+            let note = [b"done".as_slice(), &id.to_be_bytes(), replica.as_bytes()];
+            let noted = records.iter().rposition(|one| fields(one) == note).unwrap_or_default();
+            self.rows_of(&records[..noted]).is_ok_and(|rows| rows.iter().any(|row| row.id == id))
+        };
+        self.read(|records| rows.iter().copied().filter(|id| was_there(records, *id)).collect())
     }
 
     async fn abandon(&self, rows: &[u64]) -> Result<()> {

@@ -143,3 +143,23 @@ async fn a_write_after_which_nobody_could_look_is_not_told_as_failed() {
     service.is(Mood::Well);
     assert_eq!(backend.get(&path("of/one"), None).await.unwrap().value.expose(), [2]);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_row_that_another_process_dropped_is_not_at_all_replicas() {
+    let (replicas, mut backend) = three().await;
+    backend.config.ack = Level::All;
+    replicas[0].is(Mood::Slow);
+    let third = version(3, 3, 2, StampKind::Secret);
+    let replace = PutMode::Replace(VersionId::from_number(2));
+    let at = path("a");
+    let other = async {
+        tokio::time::sleep(Duration::from_millis(75)).await;
+        let journal = backend.journal.as_ref().unwrap();
+        let rows: Vec<u64> = journal.rows().await.unwrap().iter().map(|row| row.id).collect();
+        assert_eq!(rows.len(), 1);
+        journal.abandon(&rows).await.unwrap();
+    };
+    let (written, ()) = tokio::join!(backend.put(&at, &third, &replace), other);
+    assert_eq!(written.unwrap().level, Level::Primary);
+    assert_eq!(numbers(&replicas[1]).await, [1, 2]);
+}
