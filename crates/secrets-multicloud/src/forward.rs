@@ -1,11 +1,11 @@
 //! Bringing a replica forward to a version that another has, with the same bytes.
 
 use secrets_backend::{
-    Error, ErrorKind, NewSecret, Operation, PutMode, Result, SecretBackend, SecretPath, Stamp, VersionId,
+    ContentId, Error, ErrorKind, NewSecret, Operation, PutMode, Result, SecretBackend, SecretPath, Stamp, VersionId,
 };
 
 use crate::relation::{Relation, relation};
-use crate::replica::Replica;
+use crate::replica::{Replica, is_contested};
 
 /// What a replica has afterwards.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,10 +21,19 @@ pub(crate) enum Forwarded {
 /// How often a replica is looked at again that someone else writes to at the same moment.
 const ATTEMPTS: usize = 4;
 
-/// Writes a version where what is there is its ancestor, and nowhere else. `source` has the version, and its history.
+/// The replicas beside one.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Others<'a> {
+    /// Who has the version that is to be brought; none where it comes from the journal.
+    pub(crate) source: Option<&'a Replica>,
+    /// Whose histories may show what comes from what: who is asked first, comes first.
+    pub(crate) witnesses: &'a [&'a Replica],
+}
+
+/// Writes a version where what is there is its ancestor, and nowhere else.
 pub(crate) async fn forward(
     replica: &Replica,
-    source: Option<&Replica>,
+    others: Others<'_>,
     path: &SecretPath,
     secret: &NewSecret,
     stamp: &Stamp,
@@ -36,21 +45,30 @@ pub(crate) async fn forward(
             (Relation::Ahead, None) => PutMode::Create,
             (Relation::Ahead, Some((native, _))) => PutMode::Replace(native),
             (Relation::AheadUnproven, Some((native, theirs))) => {
-                match descends(source, path, stamp, &theirs).await {
+                match descends(others.witnesses, path, stamp, &theirs).await {
                     Some(true) => PutMode::Replace(native),
                     Some(false) => return Ok(Forwarded::Diverged),
                     None => return Ok(Forwarded::Unproven),
                 }
             }
             (Relation::BehindUnproven, Some((_, theirs))) => {
-                return follows(replica, source, path, &theirs, stamp).await;
+                return follows(replica, others, path, &theirs, stamp).await;
             }
             (Relation::AheadUnproven | Relation::BehindUnproven, None) => return Ok(Forwarded::Unproven),
             (Relation::Diverged, _) => return Ok(Forwarded::Diverged),
         };
-        // On top of one of several, the others would be forgotten.
-        if mode != PutMode::Create && replica.is_contested(path).await? {
-            return Ok(Forwarded::Diverged);
+        if mode != PutMode::Create {
+            let listed = replica.listed(path).await?;
+            // On top of one of several, the others would be forgotten.
+            if is_contested(&listed) {
+                return Ok(Forwarded::Diverged);
+            }
+            // It shows what is out of date, and another copy of what came last would change nothing.
+            let last = listed.last().and_then(|meta| meta.stamp.as_ref());
+            if last.is_some_and(|last| last.content_id.matches(&stamp.content_id)) {
+                let error = Error::new(ErrorKind::Stale, Operation::Get, replica.name().to_owned());
+                return Err(error.with_path(path));
+            }
         }
         match replica.write(path, secret, stamp, &mode).await {
             Ok(_) => return Ok(Forwarded::Has),
@@ -66,17 +84,14 @@ pub(crate) async fn forward(
 /// Whether what a replica has follows an older version, or was written without it.
 pub(crate) async fn follows(
     replica: &Replica,
-    source: Option<&Replica>,
+    others: Others<'_>,
     path: &SecretPath,
     newer: &Stamp,
     older: &Stamp,
 ) -> Result<Forwarded> {
-    // One that keeps no versions cannot show where its own comes from; maybe the other can.
-    let shown = match descends(Some(replica), path, newer, older).await {
-        None => descends(source, path, newer, older).await,
-        shown => shown,
-    };
-    let has = match (shown, source) {
+    // One that keeps no versions, or came late, cannot show where its own comes from; maybe another can.
+    let holders: Vec<&Replica> = std::iter::once(replica).chain(others.witnesses.iter().copied()).collect();
+    let has = match (descends(&holders, path, newer, older).await, others.source) {
         (Some(true), _) => true,
         (Some(false), _) => return Ok(Forwarded::Diverged),
         // A purge leaves no history. But the other one has the version or what follows it, and this one has the same.
@@ -84,35 +99,46 @@ pub(crate) async fn follows(
             let theirs = source.held(path).await?;
             theirs.is_some_and(|(_, theirs)| theirs.agrees_with(newer))
         }
-        // The primary's history does not reach back: a person has to say which of the two it is.
+        // No history reaches back: a person has to say which of the two it is.
         (None, None) => return Ok(Forwarded::Diverged),
     };
     Ok(if has { Forwarded::Has } else { Forwarded::Unproven })
 }
 
-/// Whether a version comes from an older one, by the parents of those between them, each opened and verified. None where
-/// the history does not reach so far back.
+/// Whether a version comes from an older one, by the parents of those between them, each opened and verified, whoever has
+/// it. None where no history reaches so far back.
 pub(crate) async fn descends(
-    holder: Option<&Replica>,
+    holders: &[&Replica],
     path: &SecretPath,
     newer: &Stamp,
     older: &Stamp,
 ) -> Option<bool> {
-    let holder = holder?;
     let mut parent = newer.parent?;
     let between = older.version + 1..newer.version;
     if between.clone().count() > MOST_BETWEEN {
         return None;
     }
     for number in between.rev() {
-        let secret = holder.get(path, Some(&VersionId::from_number(number))).await.ok()?;
-        let stamp = secret.stamp?;
-        if !stamp.content_id.matches(&parent) {
-            return None;
-        }
-        parent = stamp.parent?;
+        parent = parent_of(holders, path, number, &parent).await?;
     }
     Some(parent.matches(&older.content_id))
+}
+
+/// The parent of the version with this number and content.
+async fn parent_of(
+    holders: &[&Replica],
+    path: &SecretPath,
+    number: u64,
+    content: &ContentId,
+) -> Option<ContentId> {
+    for holder in holders {
+        let answer = holder.get(path, Some(&VersionId::from_number(number))).await;
+        let stamp = answer.ok().and_then(|secret| secret.stamp);
+        if let Some(stamp) = stamp.filter(|stamp| stamp.content_id.matches(content)) {
+            return stamp.parent;
+        }
+    }
+    None
 }
 
 /// As many versions are opened at most to show that one comes from another.

@@ -19,6 +19,7 @@ use crate::known::Known;
 use crate::translate::{first_alone, has_rivals, logical_secret, logical_versions, native_ids};
 use blocked::Blocked;
 use hidden::Newest;
+pub(crate) use hidden::is_contested;
 
 /// Judges an answer before it is used: path and version asked for, and what the replica answered.
 ///

@@ -136,7 +136,7 @@ pub(crate) async fn holds(
         Some((_, held)) if held.content_id.matches(&stamp.content_id) => true,
         // Someone was quick to write the next one.
         Some((_, held)) if held.version > stamp.version => {
-            descends(Some(replica), path, &held, stamp).await.unwrap_or(if_unproven)
+            descends(&[replica], path, &held, stamp).await.unwrap_or(if_unproven)
         }
         _ => false,
     };

@@ -10,7 +10,7 @@ use super::FailoverBackend;
 use super::conflict::{holds, stored};
 use super::write::note;
 use crate::breaker::Permit;
-use crate::forward::{Forwarded, follows, forward};
+use crate::forward::{Forwarded, Others, follows, forward};
 use crate::journal::{Journal, Row};
 use crate::replica::Replica;
 
@@ -133,12 +133,14 @@ impl FailoverBackend {
         if found.is_behind(replica.name()) {
             return Brought::Not;
         }
+        let witnesses = self.route(&row.path).replicas().filter(|other| *other != at);
+        let witnesses = witnesses.map(|other| &self.replicas[other]);
+        let witnesses: Vec<&Replica> = witnesses.filter(|other| !found.is_behind(other.name())).collect();
+        let others = Others { source, witnesses: &witnesses };
         let brought = if row.purges {
-            let others = self.route(&row.path).replicas().filter(|other| *other != at);
-            let others: Vec<&Replica> = others.map(|other| &self.replicas[other]).collect();
-            purged(replica, &others, source, row, stamp).await
+            purged(replica, others, row, stamp).await
         } else {
-            brought(replica, source, row, stamp).await
+            brought(replica, others, row, stamp).await
         };
         self.note(at, brought.as_ref().err().map(Error::kind)).await;
         match brought {
@@ -166,8 +168,8 @@ enum Brought {
 }
 
 /// Brings a version to a replica, and reads it back.
-async fn brought(replica: &Replica, source: Option<&Replica>, row: &Row, stamp: &Stamp) -> Result<Forwarded> {
-    let forwarded = forward(replica, source, &row.path, &row.secret, stamp).await?;
+async fn brought(replica: &Replica, others: Others<'_>, row: &Row, stamp: &Stamp) -> Result<Forwarded> {
+    let forwarded = forward(replica, others, &row.path, &row.secret, stamp).await?;
     if forwarded == Forwarded::Has {
         holds(replica, &row.path, stamp, true).await?;
     }
@@ -176,22 +178,16 @@ async fn brought(replica: &Replica, source: Option<&Replica>, row: &Row, stamp: 
 
 /// Removes all that a replica has of a secret below the tombstone, which it leaves there. Below it the number alone
 /// decides: who purges means every version.
-async fn purged(
-    replica: &Replica,
-    others: &[&Replica],
-    source: Option<&Replica>,
-    row: &Row,
-    stamp: &Stamp,
-) -> Result<Forwarded> {
+async fn purged(replica: &Replica, others: Others<'_>, row: &Row, stamp: &Stamp) -> Result<Forwarded> {
     match replica.held(&row.path).await? {
         Some((_, held)) if held.content_id.matches(&stamp.content_id) => {
             return without_history(replica, row, stamp).await;
         }
         Some((_, held)) if held.version == stamp.version => return Ok(Forwarded::Diverged),
         Some((_, held)) if held.version > stamp.version => {
-            return match follows(replica, source, &row.path, &held, stamp).await? {
+            return match follows(replica, others, &row.path, &held, stamp).await? {
                 // What is the newest goes for a moment: where it is the primary's, another replica has to have it.
-                Forwarded::Has if source.is_some() || is_elsewhere(others, row, &held).await => {
+                Forwarded::Has if others.source.is_some() || is_elsewhere(others.witnesses, row, &held).await => {
                     without_history(replica, row, stamp).await
                 }
                 Forwarded::Has if has_history(replica, row, stamp).await? => Ok(Forwarded::Unproven),

@@ -45,6 +45,8 @@ enum Mood {
     GoesBlind,
     /// Shows no versions.
     Blind,
+    /// Shows the version before the current one.
+    Lags,
 }
 
 impl Moody {
@@ -60,7 +62,7 @@ impl Moody {
         self.asked.fetch_add(1, Ordering::SeqCst);
         let mood = *self.mood.lock().unwrap();
         match mood {
-            Mood::Well | Mood::Forgets | Mood::GoesBlind | Mood::Blind => Ok(None),
+            Mood::Well | Mood::Forgets | Mood::GoesBlind | Mood::Blind | Mood::Lags => Ok(None),
             Mood::Lies(content) => Ok(Some(content)),
             Mood::Slow => {
                 tokio::time::sleep(Duration::from_millis(50)).await;
@@ -88,7 +90,10 @@ impl SecretBackend for Moody {
 
     async fn get(&self, path: &SecretPath, at: Option<&VersionId>) -> Result<Secret> {
         let lie = self.mood(Some(path)).await?;
-        let mut secret = self.memory.get(path, at).await?;
+        let lags = matches!(*self.mood.lock().unwrap(), Mood::Lags) && at.is_none();
+        let versions = if lags { self.memory.versions(path).await? } else { Vec::new() };
+        let before = versions.iter().rev().nth(1);
+        let mut secret = self.memory.get(path, before.map(|meta| &meta.id).or(at)).await?;
         if let Some(content) = lie {
             secret.value = vec![content].into();
         }
@@ -185,10 +190,20 @@ fn virtual_clock() -> impl Fn() -> Timestamp + Send + Sync {
 
 /// Three replicas with the same secrets, and one backend over them.
 async fn three() -> ([Arc<Moody>; 3], FailoverBackend) {
-    let replicas = [(); 3].map(|()| Arc::new(Moody::default()));
+    over([(); 3].map(|()| Arc::new(Moody::default()))).await
+}
+
+/// A service that takes every write.
+fn unconditional() -> Arc<Moody> {
+    let mut config = secrets_backend::MemoryConfig::default();
+    (config.capabilities.atomic_create, config.capabilities.atomic_replace) = (false, false);
+    Arc::new(Moody { memory: MemoryBackend::with_config(config), ..Moody::default() })
+}
+
+async fn over(replicas: [Arc<Moody>; 3]) -> ([Arc<Moody>; 3], FailoverBackend) {
     for replica in &replicas {
         for name in ["a", "b", "c"] {
-            replica.memory.put(&path(name), &sealed(1, 1), &PutMode::Create).await.unwrap();
+            replica.memory.put(&path(name), &sealed(1, 1), &PutMode::Upsert).await.unwrap();
             replica.memory.put(&path(name), &sealed(2, 2), &PutMode::Upsert).await.unwrap();
         }
     }

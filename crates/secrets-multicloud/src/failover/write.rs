@@ -13,6 +13,7 @@ use super::FailoverBackend;
 use super::conflict::holds;
 use super::route::Route;
 use crate::breaker::Permit;
+use crate::forward::descends;
 use crate::journal::{Journal, NewRow};
 use crate::replica::Replica;
 
@@ -227,24 +228,8 @@ impl FailoverBackend {
         let stamp = self.stamp(write)?;
         match self.to_primary(primary, write).await {
             Ok(_) => {}
-            // Another process that found our row may have been faster with the same bytes.
             Err(error) if matches!(error.kind(), ErrorKind::Conflict | ErrorKind::AlreadyExists) => {
-                let held = primary.held(write.path).await.map_err(|error| unread(primary, write, error))?;
-                match held.map(|(_, held)| held.content_id) {
-                    // It is ours, and so is another's that somebody has to decide about.
-                    Some(held) if held.matches(&stamp.content_id) => {
-                        let contested = primary.is_contested(write.path).await;
-                        if contested.map_err(|error| unread(primary, write, error))? {
-                            return Err(error);
-                        }
-                    }
-                    // It refuses what would follow what it shows, or shows nothing where even a purge leaves a
-                    // tombstone: one of its answers is out of date.
-                    held if held.is_none() || held == stamp.parent => {
-                        return Err(unread(primary, write, contradiction(primary)));
-                    }
-                    _ => return Err(error),
-                }
+                return refused(primary, write, &stamp, error).await;
             }
             // Whatever it lies about, another process may have sent our row.
             Err(error) if matches!(error.kind(), ErrorKind::Tampered | ErrorKind::Stale) => {
@@ -280,8 +265,33 @@ impl FailoverBackend {
     }
 }
 
-fn contradiction(primary: &Replica) -> Error {
-    Error::new(ErrorKind::Stale, Operation::Put, primary.name().to_owned())
+/// What a refusal means: another process that found our row may have been faster with the same bytes.
+async fn refused(primary: &Replica, write: &Write<'_>, stamp: &Stamp, refusal: Error) -> Result<()> {
+    let held = primary.held(write.path).await.map_err(|error| unread(primary, write, error))?;
+    match held.map(|(_, held)| held) {
+        // It is ours, and so is another's that somebody has to decide about.
+        Some(held) if held.content_id.matches(&stamp.content_id) => {
+            let contested = primary.is_contested(write.path).await;
+            let contested = contested.map_err(|error| unread(primary, write, error))?;
+            if contested { Err(refusal) } else { Ok(()) }
+        }
+        // Somebody was quick to write the next one, on top of ours or of another's.
+        Some(held) if held.version > stamp.version => {
+            match descends(&[primary], write.path, &held, stamp).await {
+                Some(true) => Ok(()),
+                // The history that would show it was purged; where none is kept, none is missed.
+                None if primary.capabilities().versions => Err(unknown(primary, write)),
+                _ => Err(refusal),
+            }
+        }
+        Some(held) if stamp.parent != Some(held.content_id) => Err(refusal),
+        // It refuses what would follow what it shows, or shows nothing where even a purge leaves a tombstone: one of its
+        // answers is out of date.
+        _ => {
+            let contradiction = Error::new(ErrorKind::Stale, Operation::Put, primary.name().to_owned());
+            Err(unread(primary, write, contradiction))
+        }
+    }
 }
 
 /// The primary may have a write, and cannot be read: a refusal could deny what is there.
@@ -293,10 +303,14 @@ fn unread(primary: &Replica, write: &Write<'_>, error: Error) -> Error {
         let (replica, kind) = (primary.name(), error.kind());
         tracing::warn!(replica, %kind, "a replica answered what cannot be true");
     }
+    unknown(primary, write).with_source(error)
+}
+
+/// The primary may have a write or not.
+fn unknown(primary: &Replica, write: &Write<'_>) -> Error {
     Error::new(ErrorKind::TimedOut, Operation::Put, primary.name().to_owned())
         .with_path(write.path)
         .with_detail("what became of the write could not be read")
-        .with_source(error)
 }
 
 pub(super) const fn is_down(kind: ErrorKind) -> bool {

@@ -85,20 +85,18 @@ impl Replica {
 
     /// Whether the current version has rivals.
     pub(crate) async fn is_contested(&self, path: &SecretPath) -> Result<bool> {
-        if !self.may_hide() {
-            return Ok(false);
-        }
-        let versions = self.backend.versions(path).await?;
-        Ok(highest(&versions).is_some_and(|number| has_rivals(&versions, number)))
+        Ok(is_contested(&self.listed(path).await?))
+    }
+
+    /// Its versions, where one can hide another, as it lists them: oldest first.
+    pub(crate) async fn listed(&self, path: &SecretPath) -> Result<Vec<VersionMeta>> {
+        if self.may_hide() { self.backend.versions(path).await } else { Ok(Vec::new()) }
     }
 
     /// What else is current: other contents under the highest number, each once.
     pub(crate) async fn hidden(&self, path: &SecretPath, current: &Stamp) -> Result<Vec<Hidden>> {
         let mut hidden: Vec<Hidden> = Vec::new();
-        if !self.may_hide() {
-            return Ok(hidden);
-        }
-        let versions = self.backend.versions(path).await?;
+        let versions = self.listed(path).await?;
         let number = highest(&versions).unwrap_or(current.version);
         for native in native_ids(&versions, number, None) {
             let secret = self.backend.get(path, Some(native)).await?;
@@ -112,6 +110,11 @@ impl Replica {
         }
         Ok(hidden)
     }
+}
+
+/// Whether different contents claim to be the newest version.
+pub(crate) fn is_contested(versions: &[VersionMeta]) -> bool {
+    highest(versions).is_some_and(|number| has_rivals(versions, number))
 }
 
 /// How many histories are listed at once.

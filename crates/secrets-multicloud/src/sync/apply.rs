@@ -8,7 +8,7 @@ use secrets_backend::{Error, ErrorKind, PutMode, Result};
 
 use super::{Plan, Step, StepKind};
 use crate::failover::{Drained, FailoverBackend};
-use crate::forward::{Forwarded, forward};
+use crate::forward::{Forwarded, Others, forward};
 use crate::replica::Replica;
 
 /// How a plan is carried out.
@@ -129,10 +129,15 @@ async fn carried_out(from: &Replica, to: &Replica, step: &Step, config: &ApplyCo
         }
         _ => {}
     }
-    let forwarded = forward(to, Some(from), path, &secret, &stamp).await?;
+    let others = Others { source: Some(from), witnesses: &[from] };
+    let forwarded = forward(to, others, path, &secret, &stamp).await?;
     if forwarded == Forwarded::Unproven && config.accept_unproven {
         let held = to.held(path).await?.filter(|(_, held)| held.version < stamp.version);
         if let Some((native, _)) = held {
+            // Who accepts one has not seen the others.
+            if to.is_contested(path).await? {
+                return Ok(Forwarded::Diverged);
+            }
             to.write(path, &secret, &stamp, &PutMode::Replace(native)).await?;
             return Ok(Forwarded::Has);
         }

@@ -5,7 +5,7 @@
 use std::sync::Arc;
 
 use secrets_backend::{
-    ContentId, MemoryBackend, NewSecret, PutMode, Secret, SecretBackend, StampKind, VersionId,
+    ContentId, MemoryBackend, MemoryConfig, NewSecret, PutMode, Secret, SecretBackend, StampKind, VersionId,
 };
 
 use super::*;
@@ -43,8 +43,12 @@ struct Scene {
 
 impl Scene {
     fn new() -> Self {
+        Self::over([(); 3].map(|()| MemoryBackend::new()))
+    }
+
+    fn over(memories: [MemoryBackend; 3]) -> Self {
         let verify: Arc<Verify> = Arc::new(judged);
-        let memories: Vec<_> = (0..3).map(|_| Arc::new(MemoryBackend::new())).collect();
+        let memories: Vec<_> = memories.into_iter().map(Arc::new).collect();
         let mut replicas = ["one", "two", "three"].into_iter().zip(&memories).map(|(name, memory)| {
             let backend: Arc<dyn SecretBackend> = Arc::clone(memory) as _;
             Replica::new(name, backend, Arc::clone(&verify))
@@ -145,6 +149,23 @@ async fn what_cannot_be_shown_to_be_an_ancestor_is_left_alone_unless_somebody_ac
     let accept = ApplyConfig { accept_unproven: true, ..ApplyConfig::default() };
     assert_eq!(scene.apply_as(&plan, &accept).await, ["a two Done"]);
     assert_eq!(scene.held(1, "a").await, 5);
+}
+
+#[tokio::test]
+async fn who_accepts_a_version_writes_over_no_rivals_that_were_not_shown() {
+    let mut config = MemoryConfig::default();
+    (config.capabilities.atomic_create, config.capabilities.atomic_replace) = (false, false);
+    let unconditional = MemoryBackend::with_config(config);
+    let scene = Scene::over([MemoryBackend::new(), unconditional, MemoryBackend::new()]);
+    for at in [0, 2] {
+        scene.write(at, "a", &sealed(5, 5, None)).await;
+    }
+    scene.write(1, "a", &sealed(2, 9, None)).await;
+    scene.write(1, "a", &sealed(2, 2, None)).await;
+    let accept = ApplyConfig { accept_unproven: true, ..ApplyConfig::default() };
+    assert_eq!(scene.apply_as(&scene.plan().await, &accept).await, ["a two Diverged"]);
+    let rivals = scene.backend.rivals(&path("a")).await.unwrap();
+    assert_eq!(rivals.len(), 3, "each is shown to who decides");
 }
 
 #[tokio::test]

@@ -130,9 +130,7 @@ async fn a_primary_that_refuses_and_shows_nothing_does_not_know() {
 
 #[tokio::test(start_paused = true)]
 async fn a_write_after_which_nobody_could_look_is_not_told_as_failed() {
-    let mut config = secrets_backend::MemoryConfig::default();
-    (config.capabilities.atomic_create, config.capabilities.atomic_replace) = (false, false);
-    let service = Arc::new(Moody { memory: MemoryBackend::with_config(config), ..Moody::default() });
+    let service = unconditional();
     let backend = FailoverBackend::new(Replica::new("one", Arc::clone(&service) as _, verify()));
     backend.put(&path("of/one"), &sealed(1, 1), &PutMode::Create).await.unwrap();
     service.is(Mood::GoesBlind);
@@ -162,4 +160,56 @@ async fn a_row_that_another_process_dropped_is_not_at_all_replicas() {
     let (written, ()) = tokio::join!(backend.put(&at, &third, &replace), other);
     assert_eq!(written.unwrap().level, Level::Primary);
     assert_eq!(numbers(&replicas[1]).await, [1, 2]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_service_that_shows_what_is_out_of_date_gets_no_second_copy() {
+    let (replicas, backend) = over([unconditional(), unconditional(), unconditional()]).await;
+    replicas[0].is(Mood::Lags);
+    let third = version(3, 3, 2, StampKind::Secret);
+    let replace = PutMode::Replace(VersionId::from_number(2));
+    let written = backend.put(&path("a"), &third, &replace).await.unwrap();
+    assert_eq!(written.level, Level::Local, "it could not be seen");
+    for _ in 0..3 {
+        assert_eq!(backend.drain().await.unwrap().left, 1);
+    }
+    assert_eq!(numbers(&replicas[0]).await, [1, 2, 3]);
+    replicas[0].is(Mood::Well);
+    assert_eq!(backend.drain().await.unwrap().left, 0);
+    assert_eq!(numbers(&replicas[0]).await, [1, 2, 3]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_history_of_any_replica_shows_that_there_is_no_conflict() {
+    let (replicas, backend) = three().await;
+    for replica in &replicas {
+        for (number, content) in [(3, 3), (4, 4), (5, 5)] {
+            let next = version(number, content, content - 1, StampKind::Secret);
+            replica.memory.put(&path("a"), &next, &PutMode::Upsert).await.unwrap();
+        }
+    }
+    // It became the primary before it had what was written before.
+    replicas[0].memory.purge(&path("a")).await.unwrap();
+    replicas[0].memory.put(&path("a"), &version(5, 5, 4, StampKind::Secret), &PutMode::Create).await.unwrap();
+    let journal = Arc::clone(backend.journal.as_ref().unwrap());
+    let third = version(3, 3, 2, StampKind::Secret);
+    let ids = journal.add(&[NewRow::new(&path("a"), &third, &["one"])]).await.unwrap();
+    journal.acknowledge(&ids).await.unwrap();
+    assert_eq!(backend.drain().await.unwrap(), Drained::default());
+    assert_eq!(numbers(&replicas[0]).await, [5]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_write_that_another_process_sent_and_a_third_wrote_on_top_of_is_there() {
+    let (replicas, backend) = three().await;
+    backend.get(&path("a"), None).await.unwrap();
+    let third = version(3, 3, 2, StampKind::Secret);
+    let replace = PutMode::Replace(VersionId::from_number(2));
+    for next in [&third, &version(4, 4, 3, StampKind::Secret), &version(5, 5, 4, StampKind::Secret)] {
+        replicas[0].memory.put(&path("a"), next, &PutMode::Upsert).await.unwrap();
+    }
+    assert_eq!(backend.put(&path("a"), &third, &replace).await.unwrap().level, Level::Primary);
+    let rival = version(3, 9, 2, StampKind::Secret);
+    let refused = backend.put(&path("a"), &rival, &replace).await.unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::Conflict, "what is on top of another's is not on top of ours");
 }
