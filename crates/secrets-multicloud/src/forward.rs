@@ -1,7 +1,8 @@
 //! Bringing a replica forward to a version that another has, with the same bytes.
 
 use secrets_backend::{
-    ContentId, Error, ErrorKind, NewSecret, Operation, PutMode, Result, SecretBackend, SecretPath, Stamp, VersionId,
+    ContentId, Error, ErrorKind, NewSecret, Operation, PutMode, Result, SecretBackend, SecretPath, Stamp,
+    VersionId,
 };
 
 use crate::relation::{Relation, relation};

@@ -93,8 +93,8 @@ impl Server {
         self.mine().stop();
     }
 
-    /// Starts a server that was stopped again, at the same address, with nothing of what it held before.
-    /// Its root token and unseal key may be others.
+    /// Starts a server that was stopped again, at the same address. But for [`Product::OpenBaoOnDisk`], which is as it
+    /// was, it has nothing of what it held before, and its root token and unseal key may be others.
     ///
     /// # Panics
     /// When the server is shared with other tests, or does not start.

@@ -187,7 +187,9 @@ async fn purged(replica: &Replica, others: Others<'_>, row: &Row, stamp: &Stamp)
         Some((_, held)) if held.version > stamp.version => {
             return match follows(replica, others, &row.path, &held, stamp).await? {
                 // What is the newest goes for a moment: where it is the primary's, another replica has to have it.
-                Forwarded::Has if others.source.is_some() || is_elsewhere(others.witnesses, row, &held).await => {
+                Forwarded::Has
+                    if others.source.is_some() || is_elsewhere(others.witnesses, row, &held).await =>
+                {
                     without_history(replica, row, stamp).await
                 }
                 Forwarded::Has if has_history(replica, row, stamp).await? => Ok(Forwarded::Unproven),

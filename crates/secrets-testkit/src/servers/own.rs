@@ -10,6 +10,8 @@ use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
+mod on_disk;
+
 const START_WITHIN: Duration = Duration::from_secs(60);
 /// OpenBao takes audit devices from its configuration alone.
 const CONFIG: &str = "server.hcl";
@@ -22,6 +24,8 @@ const ROOT_TOKEN: &str = "root-of-one-test";
 pub enum Product {
     /// OpenBao, plain
     OpenBao,
+    /// OpenBao, plain, with its data on the disk: what it answered for is there after it was killed
+    OpenBaoOnDisk,
     /// OpenBao, with TLS; it asks clients for certificates, and requires none
     OpenBaoTls,
     /// Vault, plain
@@ -32,7 +36,7 @@ impl Product {
     /// The variable that names the program.
     pub(super) const fn variable(self) -> &'static str {
         match self {
-            Self::OpenBao | Self::OpenBaoTls => "SECRETS_TEST_BAO_PROGRAM",
+            Self::OpenBao | Self::OpenBaoOnDisk | Self::OpenBaoTls => "SECRETS_TEST_BAO_PROGRAM",
             Self::Vault => "SECRETS_TEST_VAULT_PROGRAM",
         }
     }
@@ -46,6 +50,9 @@ impl Product {
                 command.arg(format!("-dev-listen-address={address}"));
                 command.arg(flag("-config=", &directory.join(CONFIG)));
             }
+            Self::OpenBaoOnDisk => {
+                command.arg("server").arg(flag("-config=", &directory.join(CONFIG)));
+            }
             Self::Vault => {
                 command.arg(format!("-listen={address}"));
             }
@@ -54,6 +61,26 @@ impl Product {
             command.arg("-dev-tls").arg(flag("-dev-tls-cert-dir=", directory));
         }
         command
+    }
+
+    /// What its configuration says; Vault has none.
+    fn config(self, directory: &Path, address: SocketAddr) -> String {
+        let audit = format!(
+            "audit \"file\" \"requests\" {{\n  options {{\n    file_path = {:?}\n  }}\n}}\n",
+            directory.join(AUDIT)
+        );
+        if self != Self::OpenBaoOnDisk {
+            return audit;
+        }
+        // A cluster of one: it is the storage that OpenBao has on a disk.
+        let cluster = free_address();
+        format!(
+            "{audit}storage \"raft\" {{\n  path = {directory:?}\n  node_id = \"one\"\n  \
+             performance_multiplier = 1\n}}\n\
+             listener \"tcp\" {{\n  address = \"{address}\"\n  cluster_address = \"{cluster}\"\n  \
+             tls_disable = true\n}}\n\
+             api_addr = \"http://{address}\"\ncluster_addr = \"http://{cluster}\"\n"
+        )
     }
 }
 
@@ -90,7 +117,14 @@ impl Own {
         for _ in 0..3 {
             let directory = TempDir::new().expect("a temporary directory");
             let address = free_address();
-            match launch(product, &program, directory.path(), address) {
+            let config = product.config(directory.path(), address);
+            fs::write(directory.path().join(CONFIG), config).expect("a file in it");
+            let launched = launch(product, &program, directory.path(), address);
+            let begun = launched.and_then(|(process, serves)| match product {
+                Product::OpenBaoOnDisk => on_disk::begin(serves).map(|serves| (process, serves)),
+                _ => Ok((process, serves)),
+            });
+            match begun {
                 Ok((process, serves)) => {
                     return Self { product, program, directory, address, process, serves };
                 }
@@ -115,7 +149,11 @@ impl Own {
 
     pub(super) fn start_again(&mut self) {
         self.process.end();
-        let again = launch(self.product, &self.program, self.directory.path(), self.address);
+        let launched = launch(self.product, &self.program, self.directory.path(), self.address);
+        let again = launched.and_then(|(process, serves)| match self.product {
+            Product::OpenBaoOnDisk => on_disk::unseal(&self.serves).map(|()| (process, self.serves.clone())),
+            _ => Ok((process, serves)),
+        });
         (self.process, self.serves) =
             again.unwrap_or_else(|error| panic!("it does not start again: {error}"));
     }
@@ -132,11 +170,6 @@ fn launch(
     directory: &Path,
     address: SocketAddr,
 ) -> Result<(Process, Serves), String> {
-    let config = format!(
-        "audit \"file\" \"requests\" {{\n  options {{\n    file_path = {:?}\n  }}\n}}\n",
-        directory.join(AUDIT)
-    );
-    fs::write(directory.join(CONFIG), config).map_err(|error| error.to_string())?;
     let log = directory.join("log");
     let output = File::create(&log).map_err(|error| error.to_string())?;
     let errors = output.try_clone().map_err(|error| error.to_string())?;
@@ -182,6 +215,12 @@ fn serves(product: Product, said: &str, directory: &Path, address: SocketAddr) -
                 authority: None,
             })
         }
+        Product::OpenBaoOnDisk => said.contains("server started!").then(|| Serves {
+            address: format!("http://{address}"),
+            root_token: String::new(),
+            unseal_key: String::new(),
+            authority: None,
+        }),
         Product::OpenBao | Product::OpenBaoTls => {
             let tls = product == Product::OpenBaoTls;
             // The token is the last thing it says.

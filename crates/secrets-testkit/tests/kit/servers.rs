@@ -2,8 +2,9 @@
 
 use std::net::SocketAddr;
 use std::process::Command;
+use std::time::Duration;
 
-use secrets_testkit::{Product, Server, openbao, skip, vault};
+use secrets_testkit::{Body, Product, Request, Server, openbao, skip, vault};
 
 use crate::client::get;
 
@@ -36,6 +37,29 @@ fn live(product: Product, name: &str) {
 #[test]
 fn an_openbao_of_its_own_starts_stops_and_starts_again() {
     live(Product::OpenBao, "OpenBao");
+}
+
+#[test]
+fn an_openbao_on_disk_keeps_what_it_answered_for_when_it_is_killed() {
+    let Some(mut server) = Server::own(Product::OpenBaoOnDisk) else {
+        return skip("no program of OpenBao, which `cargo xtask test` installs");
+    };
+    let (url, token) = (server.address.clone(), server.root_token.clone());
+    let ask = |method: &str, body: &str| {
+        let request = Request::new(method, "/v1/secret/data/a", &[("x-vault-token", token.as_str())], body);
+        request.forward(&url).unwrap()
+    };
+    // A new engine may be upgrading itself for a moment.
+    let written = || ask("POST", r#"{"data":{"value":"kept"}}"#).status == 200;
+    assert!((0..100).any(|_| written() || {
+        std::thread::sleep(Duration::from_millis(20));
+        false
+    }));
+    server.stop();
+    server.start_again();
+    let Body::Bytes(kept) = ask("GET", "").body else { panic!("a body that is none") };
+    let kept: serde_json::Value = serde_json::from_slice(&kept).unwrap();
+    assert_eq!(kept["data"]["data"]["value"], "kept");
 }
 
 #[test]

@@ -1,7 +1,8 @@
 //! Four backends that can be broken, and a safe over them.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::thread;
 use std::time::Duration;
 
 use secrets_backend::{
@@ -14,7 +15,8 @@ use secrets_backend_hcvault::{Auth, Credential, HcVaultBackend, HcVaultConfig};
 use secrets_backend_local::{LocalBackend, LocalConfig};
 use secrets_manager::{InitOptions, Options, Place, Places, Role, Safe, Standby, Unlock, init};
 use secrets_testkit::{
-    Answer, Fault, FaultProxy, KeyVault, KeyVaultAccess, Responder, key_vault, openbao, secrets_manager,
+    Answer, Body, Fault, FaultProxy, KeyVault, KeyVaultAccess, Product, Responder, Server, key_vault,
+    secrets_manager,
 };
 
 use crate::support::skip;
@@ -34,10 +36,43 @@ pub(super) struct Remote {
     proxy: FaultProxy,
     pub(super) relay: Responder,
     throttles: Arc<AtomicBool>,
+    /// Where it can be killed in earnest; else its port refuses.
+    mortal: Option<Mortal>,
+}
+
+/// A server that is killed while it works, and has all it answered for when it is started again.
+struct Mortal {
+    server: Arc<Mutex<Server>>,
+    /// How many operations the outage has lasted; none while it is well.
+    lasts: Mutex<Option<usize>>,
+}
+
+impl Mortal {
+    fn suffers(&self, killed: bool) {
+        let mut lasts = self.lasts.lock().unwrap();
+        *lasts = match *lasts {
+            None if !killed => None,
+            // In the middle of the operation that comes now.
+            None => {
+                let server = Arc::clone(&self.server);
+                thread::spawn(move || {
+                    thread::sleep(IN_THE_MIDDLE);
+                    server.lock().unwrap().stop();
+                });
+                Some(1)
+            }
+            Some(operations) if killed && operations < DEAD_FOR => Some(operations + 1),
+            // The next operation finds it well, and the one after that kills it again if the outage goes on.
+            Some(_) => {
+                self.server.lock().unwrap().start_again();
+                None
+            }
+        };
+    }
 }
 
 impl Remote {
-    fn of(url: String, refusal: Answer) -> Self {
+    fn of(url: String, refusal: Answer, mortal: Option<Server>) -> Self {
         let (relay, throttles) = (Responder::start().unwrap(), Arc::new(AtomicBool::new(false)));
         for method in ["GET", "POST", "PUT", "DELETE", "LIST", "PATCH"] {
             let (url, refusal, throttles) = (url.clone(), refusal.clone(), Arc::clone(&throttles));
@@ -45,11 +80,15 @@ impl Remote {
                 if throttles.load(Ordering::SeqCst) {
                     refusal.clone()
                 } else {
-                    request.forward(&url).unwrap()
+                    // Killed before it answered.
+                    let broken = Body::Truncated { declared: 1, sent: Vec::new() };
+                    request.forward(&url).unwrap_or_else(|_| Answer::new(200, broken))
                 }
             });
         }
-        Self { proxy: FaultProxy::start(relay.addr()).unwrap(), relay, throttles }
+        let mortal =
+            mortal.map(|server| Mortal { server: Arc::new(Mutex::new(server)), lasts: Mutex::default() });
+        Self { proxy: FaultProxy::start(relay.addr()).unwrap(), relay, throttles, mortal }
     }
 
     fn url(&self) -> String {
@@ -58,8 +97,11 @@ impl Remote {
 
     fn suffers(&self, outage: Option<Outage>) {
         self.throttles.store(outage == Some(Outage::Throttles), Ordering::SeqCst);
+        if let Some(mortal) = &self.mortal {
+            mortal.suffers(outage == Some(Outage::Killed));
+        }
         self.proxy.set(match outage {
-            Some(Outage::Killed) => Fault::Refuse,
+            Some(Outage::Killed) if self.mortal.is_none() => Fault::Refuse,
             Some(Outage::Hangs) => Fault::Hang,
             _ => Fault::None,
         });
@@ -126,7 +168,7 @@ impl Vault {
 #[derive(Debug)]
 pub(super) struct Local {
     store: LocalBackend,
-    outage: std::sync::Mutex<Option<Outage>>,
+    outage: Mutex<Option<Outage>>,
 }
 
 impl Local {
@@ -213,7 +255,7 @@ pub(super) const LOCAL: usize = 3;
 impl World {
     /// None, after a loud skip, where a server is missing.
     pub(super) async fn new() -> Option<Self> {
-        let (Some(bao), Some(aws)) = (openbao(), secrets_manager()) else {
+        let (Some(bao), Some(aws)) = (Server::own(Product::OpenBaoOnDisk), secrets_manager()) else {
             skip("the servers of this test were not started");
             return None;
         };
@@ -223,11 +265,9 @@ impl World {
         let places = Places::new(root.join("config/key"), root.join("data"), root.join("state"));
         init(&places, InitOptions::with_key_file(&places)).await.unwrap();
         let throttled = Answer::text(429, "{\"errors\":[]}").with_header("Retry-After", "0");
-        let clouds = [
-            Remote::of(bao.address.clone(), throttled),
-            Remote::of(aws, Answer::text(400, "{\"__type\":\"ThrottlingException\",\"message\":\"slow\"}")),
-        ];
+        let slow = Answer::text(400, "{\"__type\":\"ThrottlingException\",\"message\":\"slow\"}");
         let token = Credential::value(bao.root_token.as_str());
+        let clouds = [Remote::of(bao.address.clone(), throttled, Some(bao)), Remote::of(aws, slow, None)];
         let mut config = HcVaultConfig::new(clouds[0].url(), Auth::Token(token));
         config.timeout = Duration::from_secs(2);
         let bao = HcVaultBackend::new(config).unwrap();
@@ -238,7 +278,7 @@ impl World {
         config.timeout = Duration::from_secs(2);
         let aws = AwsBackend::new(config).unwrap();
         let store = LocalBackend::new(LocalConfig::new(places.store())).unwrap();
-        let local = Arc::new(Local { store, outage: std::sync::Mutex::default() });
+        let local = Arc::new(Local { store, outage: Mutex::default() });
         let vault = Vault::new();
         let backends: [Arc<dyn SecretBackend>; BACKENDS] = [
             Arc::new(PrefixBackend::new(bao, format!("{prefix}/")).unwrap()),
@@ -286,4 +326,8 @@ impl World {
     }
 }
 
+/// When in an operation a server is killed: most of them take longer.
+const IN_THE_MIDDLE: Duration = Duration::from_millis(4);
+/// How many operations it is dead.
+const DEAD_FOR: usize = 5;
 pub(super) const OPEN_FOR: Duration = Duration::from_millis(500);
