@@ -1,6 +1,7 @@
 //! `cargo xtask proof [NAME]`: the full figures that `docs/assurance.md` quotes, taken on the release binary.
 //!
-//! A proof is a function of the share to run: all of it by hand, a tenth in `cargo xtask ci`.
+//! A proof is a function of the share to run: all of it by hand, a tenth in `cargo xtask ci`, on what its tests are built
+//! of.
 //! Its figure is a line to copy into `docs/assurance.md`.
 
 use std::collections::BTreeSet;
@@ -53,12 +54,20 @@ impl Share {
             Self::Tenth => whole.div_ceil(10),
         }
     }
+
+    /// Where cargo puts what this share is taken on.
+    const fn profile(self) -> &'static str {
+        match self {
+            Self::Whole => "release",
+            Self::Tenth => "debug",
+        }
+    }
 }
 
 /// What a proof runs on.
 #[derive(Debug)]
 pub(crate) struct Bench<'a> {
-    /// The release build of `secrets`
+    /// The build of `secrets`
     pub(crate) binary: &'a Path,
     pub(crate) programs: &'a Programs,
     /// An empty directory of its own
@@ -251,14 +260,14 @@ pub(crate) fn all(shell: &Shell, share: Share) -> Result<Tally> {
 
 fn some(shell: &Shell, proofs: &[Proof], share: Share) -> Result<Tally> {
     let packages: BTreeSet<&str> = proofs.iter().flat_map(Proof::packages).collect();
-    let programs = Programs::build(shell, &packages)?;
+    let programs = Programs::build(shell, &packages, share)?;
     // Its tests come with the binary, whose dependencies have the features of the tests as well: building it without
     // them would build most of them once more.
     let drives_it = |proof: &Proof| matches!(proof.work, Work::Binary(_) | Work::Examples(..));
-    if !packages.contains(CLI) && proofs.iter().any(drives_it) {
+    if share == Share::Whole && !packages.contains(CLI) && proofs.iter().any(drives_it) {
         cmd!(shell, "cargo build --quiet --release --package {CLI} --all-features").run()?;
     }
-    let binary = repository::target_dir().join("release/secrets");
+    let binary = repository::target_dir().join(share.profile()).join("secrets");
     let mut tally = Tally::default();
     for proof in proofs {
         tally += one(&binary, &programs, proof, share);

@@ -9,9 +9,10 @@ use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 use xshell::{Shell, cmd};
 
+use super::Share;
 use crate::repository;
 
-/// Optimised programs of some packages.
+/// Programs of some packages.
 #[derive(Debug, Default)]
 pub(crate) struct Programs(Vec<Program>);
 
@@ -26,14 +27,21 @@ pub(super) struct Program {
 }
 
 impl Programs {
-    /// Builds the tests and the examples of these packages.
-    pub(crate) fn build(shell: &Shell, packages: &BTreeSet<&str>) -> Result<Self> {
+    /// Builds the tests and the examples of these packages: optimised for a whole proof. For a tenth it takes those of the
+    /// everyday tests, which are there already, since a second build of everything would take longer than the proofs.
+    pub(crate) fn build(shell: &Shell, packages: &BTreeSet<&str>, share: Share) -> Result<Self> {
         if packages.is_empty() {
             return Ok(Self::default());
         }
-        let chosen = packages.iter().flat_map(|package| ["--package", package]);
+        let chosen: Vec<&str> = match share {
+            Share::Whole => {
+                let named = packages.iter().flat_map(|package| ["--package", package]);
+                std::iter::once("--release").chain(named).collect()
+            }
+            Share::Tenth => vec!["--workspace"],
+        };
         // Named, the examples would be built as tests; unnamed, they come as programs.
-        let flags = ["--quiet", "--release", "--all-features", "--no-run"];
+        let flags = ["--quiet", "--all-features", "--no-run"];
         let json = "--message-format=json-render-diagnostics";
         let messages = cmd!(shell, "cargo test {flags...} {json} {chosen...}").quiet().read()?;
         let programs: Vec<Program> = messages.lines().filter_map(program).collect();

@@ -19,7 +19,7 @@ pub(crate) struct Scaled {
     pub(crate) rounds: u32,
 }
 
-/// Runs each with its share of rounds, optimised, and joins what they say: lines that begin with `FIGURE: `.
+/// Runs each with its share of rounds, and joins what they say: lines that begin with `FIGURE: `.
 pub(crate) fn run(tests: &[Scaled], programs: &Programs, share: Share) -> Result<String> {
     let shell = repository::shell()?;
     repository::isolate(&shell, "proof")?;
