@@ -19,7 +19,8 @@ pub(crate) struct Scaled {
     pub(crate) rounds: u32,
 }
 
-/// Runs each with its share of rounds, and joins what they say: lines that begin with `FIGURE: `.
+/// Runs each with its share of rounds, and joins what they say: lines that begin with `FIGURE: `. Those that begin with
+/// `ROW: ` are printed as they are.
 pub(crate) fn run(tests: &[Scaled], programs: &Programs, share: Share) -> Result<String> {
     let shell = repository::shell()?;
     repository::isolate(&shell, "proof")?;
@@ -58,7 +59,8 @@ fn run_with(
         let ran = count(&said);
         ensure!(ran > 0, "{package} has no test {filter}");
         passed += ran;
-        figures.extend(said.lines().filter_map(figure));
+        said.lines().filter_map(|line| after("ROW: ", line)).for_each(|row| println!("{row}"));
+        figures.extend(said.lines().filter_map(|line| after("FIGURE: ", line)));
     }
     figures.insert(0, format!("{passed} tests"));
     Ok(figures.join("; "))
@@ -74,8 +76,8 @@ fn count(said: &str) -> u64 {
 }
 
 /// What a test says of itself. The harness may have written its own words before it on the line.
-fn figure(line: &str) -> Option<String> {
-    line.split_once("FIGURE: ").map(|(_, figure)| figure.trim().to_owned())
+fn after(mark: &str, line: &str) -> Option<String> {
+    line.split_once(mark).map(|(_, said)| said.trim_end().to_owned())
 }
 
 #[cfg(test)]
@@ -84,6 +86,7 @@ mod tests {
 
     #[test]
     fn a_figure_is_found_behind_the_words_of_the_harness() {
+        let figure = |line| after("FIGURE: ", line);
         assert_eq!(figure("test a::b ... FIGURE: 3 of 3").as_deref(), Some("3 of 3"));
         assert_eq!(figure("test result: ok. 0 passed"), None);
     }
