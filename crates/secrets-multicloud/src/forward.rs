@@ -2,7 +2,7 @@
 
 use secrets_backend::{
     ContentId, Error, ErrorKind, NewSecret, Operation, PutMode, Result, SecretBackend, SecretPath, Stamp,
-    VersionId,
+    VersionId, VersionMeta,
 };
 
 use crate::relation::{Relation, relation};
@@ -58,15 +58,13 @@ pub(crate) async fn forward(
             (Relation::AheadUnproven | Relation::BehindUnproven, None) => return Ok(Forwarded::Unproven),
             (Relation::Diverged, _) => return Ok(Forwarded::Diverged),
         };
-        if mode != PutMode::Create {
+        if let PutMode::Replace(shown) = &mode {
             let listed = replica.listed(path).await?;
             // On top of one of several, the others would be forgotten.
             if is_contested(&listed) {
                 return Ok(Forwarded::Diverged);
             }
-            // It shows what is out of date, and another copy of what came last would change nothing.
-            let last = listed.last().and_then(|meta| meta.stamp.as_ref());
-            if last.is_some_and(|last| last.content_id.matches(&stamp.content_id)) {
+            if is_out_of_date(&listed, shown, stamp) {
                 let error = Error::new(ErrorKind::Stale, Operation::Get, replica.name().to_owned());
                 return Err(error.with_path(path));
             }
@@ -80,6 +78,15 @@ pub(crate) async fn forward(
     Err(Error::new(ErrorKind::Unavailable, Operation::Put, replica.name().to_owned())
         .with_path(path)
         .with_detail("others write it all the time"))
+}
+
+/// Whether a replica shows what is out of date: by its list the version that came last is there, and came later than the
+/// one that it shows. Of two of the same time nobody knows which one covers the other.
+fn is_out_of_date(listed: &[VersionMeta], shown: &VersionId, stamp: &Stamp) -> bool {
+    let Some(last) = listed.last() else { return false };
+    let is_it = last.stamp.as_ref().is_some_and(|last| last.content_id.matches(&stamp.content_id));
+    let shown = listed.iter().find(|meta| meta.id == *shown);
+    is_it && shown.is_some_and(|shown| shown.created < last.created)
 }
 
 /// Whether what a replica has follows an older version, or was written without it.

@@ -47,6 +47,8 @@ enum Mood {
     Blind,
     /// Shows the version before the current one.
     Lags,
+    /// The same, and says that all versions are of one time.
+    Hurries,
 }
 
 impl Moody {
@@ -62,7 +64,7 @@ impl Moody {
         self.asked.fetch_add(1, Ordering::SeqCst);
         let mood = *self.mood.lock().unwrap();
         match mood {
-            Mood::Well | Mood::Forgets | Mood::GoesBlind | Mood::Blind | Mood::Lags => Ok(None),
+            Mood::Well | Mood::Forgets | Mood::GoesBlind | Mood::Blind | Mood::Lags | Mood::Hurries => Ok(None),
             Mood::Lies(content) => Ok(Some(content)),
             Mood::Slow => {
                 tokio::time::sleep(Duration::from_millis(50)).await;
@@ -90,7 +92,7 @@ impl SecretBackend for Moody {
 
     async fn get(&self, path: &SecretPath, at: Option<&VersionId>) -> Result<Secret> {
         let lie = self.mood(Some(path)).await?;
-        let lags = matches!(*self.mood.lock().unwrap(), Mood::Lags) && at.is_none();
+        let lags = matches!(*self.mood.lock().unwrap(), Mood::Lags | Mood::Hurries) && at.is_none();
         let versions = if lags { self.memory.versions(path).await? } else { Vec::new() };
         let before = versions.iter().rev().nth(1);
         let mut secret = self.memory.get(path, before.map(|meta| &meta.id).or(at)).await?;
@@ -136,7 +138,13 @@ impl SecretBackend for Moody {
         if matches!(*self.mood.lock().unwrap(), Mood::Blind) {
             return Err(Error::new(ErrorKind::Unauthenticated, Operation::Versions, "moody").with_path(path));
         }
-        self.memory.versions(path).await
+        let mut versions = self.memory.versions(path).await?;
+        // A second between one and the next.
+        let step = if matches!(*self.mood.lock().unwrap(), Mood::Hurries) { 0 } else { 1_000 };
+        for (number, meta) in (0..).zip(&mut versions) {
+            meta.created = Some(Timestamp::from_millis(number * step));
+        }
+        Ok(versions)
     }
 
     async fn list(&self, prefix: Option<&SecretPath>, page: Option<&PageToken>) -> Result<Page> {

@@ -245,7 +245,12 @@ impl SecretBackend for Link {
     }
 
     async fn versions(&self, path: &SecretPath) -> Result<Vec<VersionMeta>> {
-        self.call(Operation::Versions, self.service.memory.versions(path)).await.1
+        let mut versions = self.call(Operation::Versions, self.service.memory.versions(path)).await.1?;
+        let times = locked(&self.service.times);
+        for meta in &mut versions {
+            meta.created = times.get(&(path.clone(), meta.id.clone())).copied();
+        }
+        Ok(versions)
     }
 
     async fn list(&self, prefix: Option<&SecretPath>, page: Option<&PageToken>) -> Result<Page> {
