@@ -64,7 +64,9 @@ impl Moody {
         self.asked.fetch_add(1, Ordering::SeqCst);
         let mood = *self.mood.lock().unwrap();
         match mood {
-            Mood::Well | Mood::Forgets | Mood::GoesBlind | Mood::Blind | Mood::Lags | Mood::Hurries => Ok(None),
+            Mood::Well | Mood::Forgets | Mood::GoesBlind | Mood::Blind | Mood::Lags | Mood::Hurries => {
+                Ok(None)
+            }
             Mood::Lies(content) => Ok(Some(content)),
             Mood::Slow => {
                 tokio::time::sleep(Duration::from_millis(50)).await;

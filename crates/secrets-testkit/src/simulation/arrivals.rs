@@ -46,6 +46,11 @@ impl Arrivals {
         *locked(&self.0).doubled.entry(path.clone()).or_default() += 1;
     }
 
+    /// A version was shown as current that came in the same second as the one that is: it may be written over once more.
+    pub(super) fn hidden(&self, path: &SecretPath) {
+        *locked(&self.0).doubled.entry(path.clone()).or_default() += 1;
+    }
+
     /// How many versions of a secret are there a second time.
     pub(super) fn doubled(&self, path: &SecretPath) -> u64 {
         locked(&self.0).doubled.get(path).copied().unwrap_or_default()

@@ -161,16 +161,27 @@ impl Link {
             bytes[at / 8] ^= 1 << (at % 8);
             answer.value = bytes.into();
         }
-        answer.created = locked(&self.service.times).get(&(path.clone(), answer.version.clone())).copied();
+        answer.created = self.time(path, &answer.version);
         Ok(answer)
+    }
+
+    /// When a version came; by the second, where the service knows no conditions, as Azure Key Vault has it.
+    fn time(&self, path: &SecretPath, version: &VersionId) -> Option<Timestamp> {
+        let time = locked(&self.service.times).get(&(path.clone(), version.clone())).copied()?;
+        let precision = if self.capabilities().atomic_create { 1 } else { 1_000 };
+        Some(Timestamp::from_millis(time.as_millis() / precision * precision))
     }
 
     /// The version before the current one, as a cache may still have it.
     async fn before(&self, path: &SecretPath) -> Result<Secret> {
         let versions = self.service.memory.versions(path).await?;
         let none = || self.error(ErrorKind::NotFound, Operation::Get);
-        let last = versions.iter().rev().nth(1).ok_or_else(none)?;
-        self.service.memory.get(path, Some(&last.id)).await
+        let mut newest = versions.iter().rev();
+        let (last, before) = (newest.next().ok_or_else(none)?, newest.next().ok_or_else(none)?);
+        if !self.capabilities().atomic_create && self.time(path, &last.id) == self.time(path, &before.id) {
+            self.service.arrivals.hidden(path);
+        }
+        self.service.memory.get(path, Some(&before.id)).await
     }
 
     /// What is stored under another name.
@@ -246,9 +257,12 @@ impl SecretBackend for Link {
 
     async fn versions(&self, path: &SecretPath) -> Result<Vec<VersionMeta>> {
         let mut versions = self.call(Operation::Versions, self.service.memory.versions(path)).await.1?;
-        let times = locked(&self.service.times);
         for meta in &mut versions {
-            meta.created = times.get(&(path.clone(), meta.id.clone())).copied();
+            meta.created = self.time(path, &meta.id);
+        }
+        if !self.capabilities().atomic_create {
+            // In the order that such a service and its backend can tell.
+            versions.sort_by_key(|meta| (meta.created, meta.stamp.as_ref().map(|stamp| stamp.version)));
         }
         Ok(versions)
     }
@@ -257,10 +271,8 @@ impl SecretBackend for Link {
         let (fault, answer) = self.call(Operation::List, self.service.memory.list(prefix, page)).await;
         let mut found = answer?;
         for item in &mut found.items {
-            if let Some(last) =
-                self.service.memory.get(&item.path, None).await.ok().map(|secret| secret.version)
-            {
-                item.updated = locked(&self.service.times).get(&(item.path.clone(), last)).copied();
+            if let Ok(current) = self.service.memory.get(&item.path, None).await {
+                item.updated = self.time(&item.path, &current.version);
             }
         }
         match fault {
