@@ -5,7 +5,7 @@ use std::process::Command;
 use secrets_testkit::{Request, Responder, secrets_manager};
 use serde_json::{Value, json};
 
-use crate::support::{Done, Scratch, feed, skip};
+use crate::support::{Done, Machine, Scratch, feed, skip};
 
 /// A scratch installation whose backend is AWS, under a prefix of its own.
 struct Remote {
@@ -61,35 +61,22 @@ impl Remote {
         command.env("AWS_EC2_METADATA_DISABLED", "true");
         command
     }
+}
 
-    /// The same with keys in the environment.
-    fn keyed(&self, arguments: &[&str]) -> Command {
+impl Machine for Remote {
+    /// With keys in the environment.
+    fn prepared(&self, arguments: &[&str]) -> Command {
         let mut command = self.command(arguments);
         command.env("AWS_ACCESS_KEY_ID", "AKIAEXAMPLE").env("AWS_SECRET_ACCESS_KEY", "5ecret-of-the-key");
         command
-    }
-
-    fn call(&self, arguments: &[&str]) -> Done {
-        Done::of(self.keyed(arguments).output().unwrap())
-    }
-
-    fn done(&self, arguments: &[&str]) -> String {
-        let done = self.call(arguments);
-        assert_eq!(done.code, 0, "{arguments:?}: {}", done.stderr);
-        done.text().to_owned()
-    }
-
-    fn set(&self, path: &str, value: &str) {
-        let done = feed(self.keyed(&["set", path]), value.as_bytes());
-        assert_eq!(done.code, 0, "{}", done.stderr);
     }
 }
 
 #[test]
 fn secrets_are_kept_on_aws_with_versions_and_deletes() {
     let Some(remote) = Remote::new("region = \"us-east-1\"") else { return };
-    remote.set("app/db", "hunter1");
-    remote.set("app/db", "hunter2");
+    remote.store("app/db", "hunter1");
+    remote.store("app/db", "hunter2");
     assert_eq!(remote.done(&["get", "app/db"]), "hunter2");
     assert_eq!(remote.done(&["get", "app/db", "--version", "1"]), "hunter1");
     remote.done(&["delete", "app/db"]);
@@ -112,7 +99,7 @@ fn missing_credentials_and_a_missing_region_are_told_apart_and_nothing_hangs() {
     let Some(remote) = Remote::new("") else { return };
     let none = remote.call(&["health"]);
     assert!(none.stderr.contains("region") || none.text().contains("region"), "{}", none.stderr);
-    let mut named = remote.keyed(&["health"]);
+    let mut named = remote.prepared(&["health"]);
     assert_eq!(Done::of(named.env("AWS_REGION", "us-east-1").output().unwrap()).code, 0);
 }
 
@@ -166,7 +153,7 @@ fn flags_alone_describe_the_service_and_go_with_no_other_backend() {
 #[test]
 fn describe_shows_what_the_service_keeps_about_a_secret() {
     let Some(remote) = Remote::new("region = \"us-east-1\"") else { return };
-    remote.set("app/db", "hunter2");
+    remote.store("app/db", "hunter2");
     let name = format!("{}app/db", remote.prefix);
     remote.native(
         "ReplicateSecretToRegions",
@@ -255,11 +242,11 @@ fn each_command_makes_the_calls_that_the_guide_lists() {
         new
     };
     // The first write on a place also makes it this safe's.
-    remote.set("a/before", "x");
+    remote.store("a/before", "x");
     called();
-    remote.set("a/first", "x");
+    remote.store("a/first", "x");
     assert_eq!(called(), "GetSecretValue CreateSecret");
-    remote.set("a/first", "y");
+    remote.store("a/first", "y");
     assert_eq!(called(), "GetSecretValue PutSecretValue UpdateSecretVersionStage");
     for (arguments, calls) in CALLS {
         let done = remote.call(arguments);

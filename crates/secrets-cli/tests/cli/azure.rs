@@ -5,7 +5,7 @@ use std::process::Command;
 
 use secrets_testkit::{KeyVault, KeyVaultAccess, key_vault};
 
-use crate::support::{Done, Scratch, feed};
+use crate::support::{Done, Machine, Scratch};
 
 /// A scratch installation whose backend is a Key Vault, under a prefix of its own.
 struct Remote {
@@ -54,9 +54,11 @@ impl Remote {
         command.env("AZURE_TOKEN_CREDENTIALS", "EnvironmentCredential");
         command
     }
+}
 
-    /// The same with an application in the environment.
-    fn keyed(&self, arguments: &[&str]) -> Command {
+impl Machine for Remote {
+    /// With an application in the environment.
+    fn prepared(&self, arguments: &[&str]) -> Command {
         let mut command = self.command(arguments);
         command
             .env("AZURE_TENANT_ID", &self.access.tenant_id)
@@ -64,42 +66,27 @@ impl Remote {
             .env("AZURE_CLIENT_SECRET", &self.access.client_secret);
         command
     }
-
-    fn call(&self, arguments: &[&str]) -> Done {
-        Done::of(self.keyed(arguments).output().unwrap())
-    }
-
-    fn done(&self, arguments: &[&str]) -> String {
-        let done = self.call(arguments);
-        assert_eq!(done.code, 0, "{arguments:?}: {}", done.stderr);
-        done.text().to_owned()
-    }
-
-    fn set(&self, path: &str, value: &str) {
-        let done = feed(self.keyed(&["set", path]), value.as_bytes());
-        assert_eq!(done.code, 0, "{}", done.stderr);
-    }
 }
 
 #[test]
 fn a_user_notices_nothing_of_the_services_names_and_deletions() {
     let remote = Remote::new();
     for path in ["app/api-key", "app/API_KEY", "app/api_key", "app/api.key", "app-api/key"] {
-        remote.set(path, path);
+        remote.store(path, path);
     }
     for path in ["app/api-key", "app/API_KEY", "app/api_key", "app/api.key", "app-api/key"] {
         assert_eq!(remote.done(&["get", path]), path);
     }
     let listed = remote.done(&["list", "app"]);
     assert_eq!(listed.lines().filter(|line| line.starts_with("app/")).count(), 4, "{listed}");
-    remote.set("app/api-key", "second");
+    remote.store("app/api-key", "second");
     assert_eq!(remote.done(&["get", "app/api-key", "--version", "1"]), "app/api-key");
     remote.done(&["delete", "app/api-key", "--yes"]);
     assert_eq!(remote.call(&["get", "app/api-key"]).code, 10);
-    remote.set("app/api-key", "third");
+    remote.store("app/api-key", "third");
     assert_eq!(remote.done(&["get", "app/api-key"]), "third");
     remote.done(&["purge", "app/api-key", "--yes"]);
-    remote.set("app/api-key", "anew");
+    remote.store("app/api-key", "anew");
     assert_eq!(remote.done(&["get", "app/api-key"]), "anew");
     remote.done(&["audit", "verify"]);
     assert!(remote.done(&["health"]).contains("cloud"));
@@ -108,7 +95,7 @@ fn a_user_notices_nothing_of_the_services_names_and_deletions() {
 #[test]
 fn several_machines_share_one_vault() {
     let remote = Remote::new();
-    remote.set("app/key", "ours");
+    remote.store("app/key", "ours");
     let second = Remote {
         scratch: Scratch::new(),
         access: remote.access.clone(),
@@ -122,18 +109,19 @@ fn several_machines_share_one_vault() {
     second.done(&["join", "--fingerprint", fingerprint.trim()]);
     assert_eq!(second.done(&["get", "app/key"]), "ours");
     second.done(&["key", "rotate"]);
-    second.set("app/key", "theirs");
+    second.store("app/key", "theirs");
     assert_eq!(remote.done(&["get", "app/key"]), "theirs");
 }
 
 #[test]
 fn who_asks_is_said_by_fields_and_by_variables() {
     let remote = Remote::new();
-    remote.set("a", "1");
+    remote.store("a", "1");
     let none = Done::of(remote.command(&["get", "a"]).output().unwrap());
     assert_eq!(none.code, 3, "{}", none.stderr);
     assert!(none.stderr.contains("AZURE_CLIENT_SECRET"), "{}", none.stderr);
-    let wrong = Done::of(remote.keyed(&["get", "a"]).env("AZURE_CLIENT_SECRET", "wr0ng").output().unwrap());
+    let wrong =
+        Done::of(remote.prepared(&["get", "a"]).env("AZURE_CLIENT_SECRET", "wr0ng").output().unwrap());
     assert_eq!(wrong.code, 13, "{}", wrong.stderr);
     assert!(!wrong.stderr.contains("wr0ng"));
     let KeyVaultAccess { tenant_id, client_id, client_secret, .. } = remote.access.clone();
@@ -153,9 +141,9 @@ fn who_asks_is_said_by_fields_and_by_variables() {
 #[test]
 fn without_a_choice_the_machine_the_program_and_the_variables_are_asked_in_turn() {
     let remote = Remote::new();
-    remote.set("a", "1");
+    remote.store("a", "1");
     let usual = |secret: &str| {
-        let mut command = remote.keyed(&["get", "a"]);
+        let mut command = remote.prepared(&["get", "a"]);
         command.env_remove("AZURE_TOKEN_CREDENTIALS").env("AZURE_CLIENT_SECRET", secret);
         // Nobody is there, and no `az` is on this path.
         command.env("AZURE_POD_IDENTITY_AUTHORITY_HOST", "http://127.0.0.1:9").env("PATH", "/nonexistent");

@@ -5,7 +5,7 @@ use std::process::Command;
 
 use secrets_testkit::{Product, Server, openbao};
 
-use crate::support::{Done, Scratch, feed, skip};
+use crate::support::{Done, Machine, Scratch, feed, skip};
 
 /// A scratch installation whose backend is a server, under a prefix of its own.
 struct Remote {
@@ -41,41 +41,28 @@ impl Remote {
         Some(other)
     }
 
-    fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = self.scratch.command(arguments);
-        command.env("TOKEN", &self.server.root_token);
-        command
-    }
-
-    fn call(&self, arguments: &[&str]) -> Done {
-        Done::of(self.command(arguments).output().unwrap())
-    }
-
-    fn done(&self, arguments: &[&str]) -> String {
-        let done = self.call(arguments);
-        assert_eq!(done.code, 0, "{arguments:?}: {}", done.stderr);
-        done.text().to_owned()
-    }
-
     fn listed(&self) -> Vec<String> {
         let text = self.done(&["list", "--json"]);
         let list: serde_json::Value = serde_json::from_str(&text).unwrap();
         let paths = list["secrets"].as_array().unwrap().iter();
         paths.map(|secret| secret["path"].as_str().unwrap().to_owned()).collect()
     }
+}
 
-    fn set(&self, path: &str, value: &str) {
-        let done = feed(self.command(&["set", path]), value.as_bytes());
-        assert_eq!(done.code, 0, "{}", done.stderr);
+impl Machine for Remote {
+    fn prepared(&self, arguments: &[&str]) -> Command {
+        let mut command = self.scratch.command(arguments);
+        command.env("TOKEN", &self.server.root_token);
+        command
     }
 }
 
 #[test]
 fn secrets_are_kept_on_a_server_with_versions_and_deletes() {
     let Some(remote) = Remote::new() else { return };
-    remote.set("app/db", "hunter1");
-    remote.set("app/db", "hunter2");
-    remote.set("app/key", "k");
+    remote.store("app/db", "hunter1");
+    remote.store("app/db", "hunter2");
+    remote.store("app/key", "k");
     assert_eq!(remote.done(&["get", "app/db"]), "hunter2");
     assert_eq!(remote.done(&["get", "app/db", "--version", "1"]), "hunter1");
     assert_eq!(remote.listed(), ["app/db", "app/key"]);
@@ -136,8 +123,8 @@ fn flags_and_the_usual_variables_do_without_a_file() {
 #[test]
 fn refusals_have_the_exit_code_of_their_kind() {
     let Some(remote) = Remote::new() else { return };
-    remote.set("a", "hunter2");
-    let mut wrong = remote.command(&["get", "a"]);
+    remote.store("a", "hunter2");
+    let mut wrong = remote.prepared(&["get", "a"]);
     Done::of(wrong.env("TOKEN", "s.wrong").output().unwrap()).refused(13, "credentials refused");
     let config = remote.scratch.home().join("config/config.toml");
     let text = std::fs::read_to_string(&config).unwrap();
@@ -205,7 +192,7 @@ fn health_is_a_map_by_role_and_a_backend_that_does_not_answer_is_exit_20() {
         (&health(&done)["healthy"], &health(&done)["replicas"]["primary"]["state"]),
         (&true.into(), &"ok".into())
     );
-    let mut wrong = remote.command(&["health", "--json"]);
+    let mut wrong = remote.prepared(&["health", "--json"]);
     let done = Done::of(wrong.env("TOKEN", "s.wrong").output().unwrap());
     assert_eq!(done.code, 20);
     assert_eq!(health(&done)["replicas"]["primary"]["state"], "credentials refused");
@@ -237,9 +224,9 @@ fn a_second_machine_joins_the_safe_and_both_rotate_its_key() {
     let Some(first) = Remote::new() else { return };
     let Some(second) = first.beside() else { return };
     second.call(&["join", "--yes"]).refused(10, "there is no safe at");
-    first.set("app/db", "hunter2");
+    first.store("app/db", "hunter2");
     second.call(&["get", "app/db"]).refused(10, "secrets join");
-    feed(second.command(&["set", "app/x"]), b"hunter2").refused(15, "secrets join");
+    feed(second.prepared(&["set", "app/x"]), b"hunter2").refused(15, "secrets join");
     second.call(&["init"]).refused(15, "secrets join");
     assert!(!second.scratch.header().exists(), "nothing was made");
     second.call(&["join", "--yes"]).refused(19, "key file");
@@ -269,9 +256,9 @@ fn a_second_machine_joins_the_safe_and_both_rotate_its_key() {
     assert_eq!(third.done(&["key", "list"]).lines().count(), 3, "a heading and two slots");
     for (machine, other) in [(&first, &second), (&second, &first)] {
         machine.done(&["key", "rotate"]);
-        machine.set("app/db", "rotated");
+        machine.store("app/db", "rotated");
         assert_eq!(other.done(&["get", "app/db"]), "rotated");
-        machine.set("app/db", "hunter2");
+        machine.store("app/db", "hunter2");
     }
     let rotated = second.done(&["key", "rotate", "--json"]);
     assert_eq!(serde_json::from_str::<serde_json::Value>(&rotated).unwrap()["epochs"], 4);
@@ -285,15 +272,15 @@ fn a_second_machine_joins_the_safe_and_both_rotate_its_key() {
 fn a_place_of_another_safe_is_refused_with_the_way_out() {
     let Some(first) = Remote::new() else { return };
     let Some(second) = first.beside() else { return };
-    first.set("app/db", "hunter2");
+    first.store("app/db", "hunter2");
     // A safe that was made for the local store, long before.
-    assert_eq!(feed(second.command(&["--backend", "local", "set", "mine"]), b"x").code, 0);
+    assert_eq!(feed(second.prepared(&["--backend", "local", "set", "mine"]), b"x").code, 0);
     for arguments in [&["get", "app/db"][..], &["list"], &["delete", "app/db"], &["key", "rotate"]] {
         let refused = second.call(arguments);
         refused.refused(2, "belongs to another safe");
         assert!(refused.stderr.contains("secrets join"), "{}", refused.stderr);
     }
-    feed(second.command(&["set", "app/db"]), b"hunter3").refused(2, "belongs to another safe");
+    feed(second.prepared(&["set", "app/db"]), b"hunter3").refused(2, "belongs to another safe");
     assert_eq!(first.done(&["get", "app/db"]), "hunter2");
 }
 

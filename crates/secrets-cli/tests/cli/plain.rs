@@ -5,7 +5,7 @@ use std::process::Command;
 use secrets_testkit::{Server, openbao};
 use serde_json::{Value, json};
 
-use crate::support::{Done, Scratch, feed, skip, variable};
+use crate::support::{Done, Machine, Scratch, feed, skip, variable};
 
 /// An installation whose environments use one server: `default` plain values, `sealed` and `one` a mount each.
 struct Shared {
@@ -77,25 +77,17 @@ impl Shared {
         self.bao(&[&["kv", "put", &mount, path], fields].concat());
     }
 
-    fn command(&self, arguments: &[&str]) -> Command {
+    fn set(&self, arguments: &[&str], value: impl AsRef<[u8]>) {
+        let done = feed(self.prepared(&[&["set", "--raw"], arguments].concat()), value.as_ref());
+        assert_eq!(done.code, 0, "{}", done.stderr);
+    }
+}
+
+impl Machine for Shared {
+    fn prepared(&self, arguments: &[&str]) -> Command {
         let mut command = self.scratch.command(arguments);
         command.env("TOKEN", &self.server.root_token);
         command
-    }
-
-    fn call(&self, arguments: &[&str]) -> Done {
-        Done::of(self.command(arguments).output().unwrap())
-    }
-
-    fn done(&self, arguments: &[&str]) -> String {
-        let done = self.call(arguments);
-        assert_eq!(done.code, 0, "{arguments:?}: {}", done.stderr);
-        done.text().to_owned()
-    }
-
-    fn set(&self, arguments: &[&str], value: impl AsRef<[u8]>) {
-        let done = feed(self.command(&[&["set", "--raw"], arguments].concat()), value.as_ref());
-        assert_eq!(done.code, 0, "{}", done.stderr);
     }
 }
 
@@ -174,7 +166,7 @@ fn versions_and_deletes_of_plain_values_are_the_servers_own() {
     // The engine of version 1 has neither versions nor conditions.
     shared.set(&["-e", "one", "a"], "one");
     shared.call(&["-e", "one", "history", "a"]).refused(2, "keeps no old versions");
-    let create = feed(shared.command(&["-e", "one", "set", "--create", "b"]), b"hunter2");
+    let create = feed(shared.prepared(&["-e", "one", "set", "--create", "b"]), b"hunter2");
     create.refused(2, "no conditional writes");
     shared.call(&["-e", "one", "undelete", "a"]).refused(2, "not supported");
 }
@@ -194,7 +186,7 @@ fn sealed_and_plain_values_are_never_taken_for_each_other() {
     for arguments in [&["get", "a"][..], &["delete", "a"], &["purge", "--yes", "a"], &["run", "--", "true"]] {
         shared.call(arguments).refused(2, sealed);
     }
-    feed(shared.command(&["set", "a"]), b"hunter2").refused(2, sealed);
+    feed(shared.prepared(&["set", "a"]), b"hunter2").refused(2, sealed);
     assert_eq!(shared.fields("", "a"), Value::Object(stored.clone()));
     shared.call(&["-e", "sealed", "get", "b"]).refused(11, "a plain value has to be imported");
     assert_eq!(shared.done(&["-e", "sealed", "get", "a"]), "hunter2");
@@ -236,7 +228,7 @@ fn plain_values_need_no_file() {
     shared.bao(&["kv", "put", "-mount=secret", &path, "user=app", "password=hunter2"]);
     shared.scratch.call(["init"]);
     let get = |arguments: &[&str]| {
-        let mut command = shared.command(&[&["-b", "vault", "get", &path], arguments].concat());
+        let mut command = shared.prepared(&[&["-b", "vault", "get", &path], arguments].concat());
         command.env("VAULT_ADDR", &shared.server.address).env("VAULT_TOKEN", &shared.server.root_token);
         Done::of(command.output().unwrap())
     };

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use secrets_testkit::{Fault, FaultProxy, Server, openbao, secrets_manager};
 use serde_json::Value;
 
-use crate::support::{Done, Scratch, feed, skip};
+use crate::support::{Done, Machine, Scratch, feed, skip};
 
 /// A scratch installation over three backends.
 struct Three {
@@ -69,35 +69,27 @@ impl Three {
         std::fs::write(directory.join("config.toml"), config).unwrap();
     }
 
-    fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = self.scratch.command(arguments);
-        command.env("TOKEN", &self.server.root_token).env("AWS_EC2_METADATA_DISABLED", "true");
-        command.env("AWS_ACCESS_KEY_ID", "testing").env("AWS_SECRET_ACCESS_KEY", "testing");
-        command
-    }
-
-    fn call(&self, arguments: &[&str]) -> Done {
-        Done::of(self.command(arguments).output().unwrap())
-    }
-
-    fn done(&self, arguments: &[&str]) -> String {
-        let done = self.call(arguments);
-        assert_eq!(done.code, 0, "{arguments:?}: {}", done.stderr);
-        done.text().to_owned()
-    }
-
     fn json(&self, arguments: &[&str]) -> (i32, Value) {
         let done = self.call(&[arguments, &["--json"]].concat());
         (done.code, serde_json::from_str(done.text()).unwrap_or_else(|_| panic!("{}", done.stderr)))
     }
 
     fn set(&self, path: &str, value: &str) -> Done {
-        feed(self.command(&["set", path]), value.as_bytes())
+        feed(self.prepared(&["set", path]), value.as_bytes())
     }
 
     /// As long as a breaker leaves a backend alone, since `began`.
     fn wait(began: Instant) {
         std::thread::sleep(Duration::from_millis(5_100).saturating_sub(began.elapsed()));
+    }
+}
+
+impl Machine for Three {
+    fn prepared(&self, arguments: &[&str]) -> Command {
+        let mut command = self.scratch.command(arguments);
+        command.env("TOKEN", &self.server.root_token).env("AWS_EC2_METADATA_DISABLED", "true");
+        command.env("AWS_ACCESS_KEY_ID", "testing").env("AWS_SECRET_ACCESS_KEY", "testing");
+        command
     }
 }
 
@@ -258,7 +250,7 @@ fn plain_secrets_are_sealed_into_an_environment_and_written_out_again() {
     }
     assert_eq!(three.set("here", "already").code, 0);
     for (path, value) in [("app/key", "plain"), ("here", "another")] {
-        let done = feed(three.command(&clear(&["set", path])), value.as_bytes());
+        let done = feed(three.prepared(&clear(&["set", path])), value.as_bytes());
         assert_eq!(done.code, 0, "{}", done.stderr);
     }
     three.call(&["sync", "import", "east"]).refused(2, "seal = false");
@@ -291,7 +283,7 @@ fn of_two_machines_that_write_one_version_one_is_told_of_the_other_and_nothing_i
         let Some(other) = three.beside(&environment) else { return };
         race(|number, if_version| {
             let one = if number == 0 { &three } else { &other };
-            let mut command = one.command(&["set", "app/key"]);
+            let mut command = one.prepared(&["set", "app/key"]);
             command.args(if_version);
             command
         });

@@ -108,6 +108,29 @@ impl Scratch {
     }
 }
 
+/// An installation whose command needs something of its environment: credentials, say.
+pub(crate) trait Machine {
+    /// The command with what it needs.
+    fn prepared(&self, arguments: &[&str]) -> Command;
+
+    fn call(&self, arguments: &[&str]) -> Done {
+        Done::of(self.prepared(arguments).output().unwrap())
+    }
+
+    /// A call that must succeed; what it printed.
+    fn done(&self, arguments: &[&str]) -> String {
+        let done = self.call(arguments);
+        assert_eq!(done.code, 0, "{arguments:?}: {}", done.stderr);
+        done.text().to_owned()
+    }
+
+    /// Stores a value; the test ends where that fails.
+    fn store(&self, path: &str, value: &str) {
+        let done = feed(self.prepared(&["set", path]), value.as_bytes());
+        assert_eq!(done.code, 0, "{}", done.stderr);
+    }
+}
+
 impl Done {
     pub(crate) fn of(output: Output) -> Self {
         let stderr = String::from_utf8(output.stderr).unwrap();
