@@ -5,15 +5,14 @@ use std::sync::Arc;
 
 use futures_util::{StreamExt, stream};
 use secrets_backend::{
-    Error, ErrorKind, Level, NewSecret, Operation, PutMode, Result, SecretBackend, SecretPath, Stamp,
-    VersionId, Written,
+    ContentId, Error, ErrorKind, Level, NewSecret, Operation, PutMode, Result, SecretBackend, SecretPath,
+    Stamp, VersionId, Written,
 };
 
 use super::FailoverBackend;
 use super::conflict::holds;
 use super::route::Route;
 use crate::breaker::Permit;
-use crate::forward::descends;
 use crate::journal::{Journal, NewRow};
 use crate::replica::Replica;
 
@@ -277,12 +276,8 @@ async fn refused(primary: &Replica, write: &Write<'_>, stamp: &Stamp, refusal: E
         }
         // Somebody was quick to write the next one, on top of ours or of another's.
         Some(held) if held.version > stamp.version => {
-            match descends(&[primary], write.path, &held, stamp).await {
-                Some(true) => Ok(()),
-                // The history that would show it was purged; where none is kept, none is missed.
-                None if primary.capabilities().versions => Err(unknown(primary, write)),
-                _ => Err(refusal),
-            }
+            let is_below = is_below(primary, write.path, &held, stamp).await;
+            if is_below.map_err(|error| unread(primary, write, error))? { Ok(()) } else { Err(refusal) }
         }
         Some(held) if stamp.parent != Some(held.content_id) => Err(refusal),
         // It refuses what would follow what it shows, or shows nothing where even a purge leaves a tombstone: one of its
@@ -291,6 +286,20 @@ async fn refused(primary: &Replica, write: &Write<'_>, stamp: &Stamp, refusal: E
             let contradiction = Error::new(ErrorKind::Stale, Operation::Put, primary.name().to_owned());
             Err(unread(primary, write, contradiction))
         }
+    }
+}
+
+/// Whether a version is in the history of a later one. Where that does not reach back, it is not: whoever sent ours did so a
+/// moment ago.
+async fn is_below(primary: &Replica, path: &SecretPath, held: &Stamp, stamp: &Stamp) -> Result<bool> {
+    let is_ours = |content: &ContentId| content.matches(&stamp.content_id);
+    if held.version == stamp.version + 1 {
+        return Ok(held.parent.as_ref().is_some_and(is_ours));
+    }
+    match primary.get(path, Some(&VersionId::from_number(stamp.version))).await {
+        Ok(secret) => Ok(secret.stamp.is_some_and(|found| is_ours(&found.content_id))),
+        Err(error) if is_down(error.kind()) => Err(error),
+        Err(_) => Ok(false),
     }
 }
 
@@ -303,14 +312,10 @@ fn unread(primary: &Replica, write: &Write<'_>, error: Error) -> Error {
         let (replica, kind) = (primary.name(), error.kind());
         tracing::warn!(replica, %kind, "a replica answered what cannot be true");
     }
-    unknown(primary, write).with_source(error)
-}
-
-/// The primary may have a write or not.
-fn unknown(primary: &Replica, write: &Write<'_>) -> Error {
     Error::new(ErrorKind::TimedOut, Operation::Put, primary.name().to_owned())
         .with_path(write.path)
         .with_detail("what became of the write could not be read")
+        .with_source(error)
 }
 
 pub(super) const fn is_down(kind: ErrorKind) -> bool {

@@ -213,4 +213,14 @@ async fn a_write_that_another_process_sent_and_a_third_wrote_on_top_of_is_there(
     let rival = version(3, 9, 2, StampKind::Secret);
     let refused = backend.put(&path("a"), &rival, &replace).await.unwrap_err();
     assert_eq!(refused.kind(), ErrorKind::Conflict, "what is on top of another's is not on top of ours");
+    // However many came since, and although the history no longer reaches back.
+    for number in 6..=210 {
+        let content = u8::try_from(number % 256).unwrap();
+        let next = version(number, content, content.wrapping_sub(1), StampKind::Secret);
+        replicas[0].memory.put(&path("a"), &next, &PutMode::Upsert).await.unwrap();
+    }
+    replicas[0].asked();
+    let refused = backend.put(&path("a"), &rival, &replace).await.unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::Conflict);
+    assert!(replicas[0].asked() < 6, "nor is the whole history read for that");
 }
