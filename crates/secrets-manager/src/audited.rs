@@ -103,14 +103,12 @@ impl AuditBackend {
         let paths = std::slice::from_ref(path);
         let mut held = self.hold(paths).await?;
         self.recover(&mut held).await?;
-        self.note(&mut held, call, path)?;
+        self.note(&mut held, call, paths)?;
         self.recorder.intent(call, paths).await?;
         let answer = write.await;
         let version = answer.as_ref().map(|written| self.written_version(written)).unwrap_or_default();
         let recorded = self.recorder.outcome(call, paths, &[version], answer.as_ref().err()).await;
-        if let Err(error) = held.clear() {
-            tracing::warn!(%error, "a lock's note stays; the next write to this secret will record this one again");
-        }
+        ended(held);
         match (answer, recorded) {
             (Ok(_), Err(error)) => {
                 Err(error.with_detail("the write took effect; its outcome is not recorded"))
@@ -207,9 +205,17 @@ impl AuditBackend {
         Error::new(kind, operation, self.below().to_string())
     }
 
-    fn note(&self, held: &mut Held, call: Call, path: &SecretPath) -> Result<()> {
-        let note = self.abandonable(call, path)?;
+    /// Leaves word of a call in its locks, for whoever finds them after a kill.
+    fn note(&self, held: &mut Held, call: Call, paths: &[SecretPath]) -> Result<()> {
+        let note = self.abandonable(call, paths)?;
         held.note(&note).map_err(|error| self.lock_file(&error))
+    }
+}
+
+/// Frees the locks of a call whose outcome is recorded.
+fn ended(mut held: Held) {
+    if let Err(error) = held.clear() {
+        tracing::warn!(%error, "a lock's note stays; the next write to this secret will record this one again");
     }
 }
 

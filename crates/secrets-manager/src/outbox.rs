@@ -6,26 +6,34 @@ use secrets_backend::{Error, ErrorKind, NewSecret, Operation, Result, SecretPath
 use secrets_multicloud::{Journal, Memory, NewRow, Row};
 
 use crate::blocking::blocking;
+use crate::replica::Files;
 use crate::state::{Change, OutboxRow, State, StateError};
-use crate::tenant::Tenant;
+use crate::tenant::{Opened, SealError, Tenant};
 
 /// The rows of one environment, and what is remembered of its replicas.
 #[derive(Debug)]
 pub(crate) struct Outbox {
-    state: Arc<State>,
-    tenant: Arc<Tenant>,
+    files: Arc<Files>,
 }
 
 impl Outbox {
-    pub(crate) const fn new(state: Arc<State>, tenant: Arc<Tenant>) -> Self {
-        Self { state, tenant }
+    pub(crate) const fn new(files: Arc<Files>) -> Self {
+        Self { files }
+    }
+
+    fn state(&self) -> &Arc<State> {
+        &self.files.state
+    }
+
+    fn tenant(&self) -> &Tenant {
+        &self.files.tenant
     }
 
     async fn with<T: Send + 'static>(
         &self,
         work: impl FnOnce(&State) -> std::result::Result<T, StateError> + Send + 'static,
     ) -> Result<T> {
-        let state = Arc::clone(&self.state);
+        let state = Arc::clone(self.state());
         blocking(move || work(&state)).await.map_err(|error| {
             // Nothing was begun that is not kept.
             Error::new(ErrorKind::Unavailable, Operation::Put, "local state").with_detail(error.to_string())
@@ -41,11 +49,11 @@ impl Outbox {
     }
 
     /// A row with its stamp, which only what is authentic has; none of another environment.
-    fn row(&self, id: u64, row: OutboxRow) -> Result<Option<Row>> {
-        if row.environment != self.tenant.environment() {
+    async fn row(&self, id: u64, row: OutboxRow) -> Result<Option<Row>> {
+        if row.environment != self.tenant().environment() {
             return Ok(None);
         }
-        let opened = self.tenant.open(&row.path, None, &row.envelope).map_err(|error| {
+        let opened = self.opened(&row).await.map_err(|error| {
             let damaged = Error::new(ErrorKind::Tampered, Operation::Put, "local state").with_path(&row.path);
             damaged.with_detail(error.to_string())
         })?;
@@ -54,13 +62,28 @@ impl Outbox {
         (found.purges, found.acknowledged) = (row.purges, row.acknowledged);
         Ok(Some(found))
     }
+
+    /// Opens what a row holds; where another process sealed it under a key that it made meanwhile, with that.
+    async fn opened(&self, row: &OutboxRow) -> std::result::Result<Opened, SealError> {
+        let open = || self.tenant().open(&row.path, None, &row.envelope);
+        match open() {
+            Err(SealError::UnknownEpoch) => {
+                let files = Arc::clone(&self.files);
+                if let Err(error) = blocking(move || files.learn_own()).await {
+                    tracing::warn!(%error, "keys that another process made could not be read");
+                }
+                open()
+            }
+            opened => opened,
+        }
+    }
 }
 
 #[async_trait]
 impl Journal for Outbox {
     async fn add(&self, rows: &[NewRow<'_>]) -> Result<Vec<u64>> {
         let kept = |row: &NewRow<'_>| OutboxRow {
-            environment: self.tenant.environment().to_owned(),
+            environment: self.tenant().environment().to_owned(),
             path: row.path.clone(),
             purges: row.purges,
             acknowledged: false,
@@ -88,28 +111,31 @@ impl Journal for Outbox {
     }
 
     async fn rows(&self) -> Result<Vec<Row>> {
-        if !self.state.has_outgoing() {
+        if !self.state().has_outgoing() {
             return Ok(Vec::new());
         }
-        let rows = self.with(State::outgoing).await?;
-        rows.into_iter().filter_map(|(id, row)| self.row(id, row).transpose()).collect()
+        let mut rows = Vec::new();
+        for (id, row) in self.with(State::outgoing).await? {
+            rows.extend(self.row(id, row).await?);
+        }
+        Ok(rows)
     }
 
     async fn flag(&self, path: &SecretPath, in_conflict: bool) -> Result<()> {
-        let object = self.tenant.object(path);
+        let object = self.tenant().object(path);
         self.with(move |state| state.contest(object, in_conflict)).await
     }
 
     fn is_flagged(&self, path: &SecretPath) -> bool {
-        self.state.is_contested(self.tenant.object(path))
+        self.state().is_contested(self.tenant().object(path))
     }
 
     fn memory(&self, replica: &str) -> Memory {
-        self.state.replica(replica)
+        self.state().replica(self.tenant().environment(), replica)
     }
 
     async fn remember(&self, replica: &str, memory: Memory) -> Result<()> {
-        let replica = replica.to_owned();
-        self.with(move |state| state.remember_replica(&replica, memory)).await
+        let (environment, replica) = (self.tenant().environment().to_owned(), replica.to_owned());
+        self.with(move |state| state.remember_replica(&environment, &replica, memory)).await
     }
 }

@@ -207,6 +207,12 @@ pub(crate) fn header_for_backends(header: &Header, key: &HeaderKey) -> Vec<u8> {
     header.without_passphrases().encode(key)
 }
 
+impl std::fmt::Debug for Files {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Files").field("places", &self.places).finish_non_exhaustive()
+    }
+}
+
 impl std::fmt::Debug for Replica {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Replica").field("name", &self.name).finish_non_exhaustive()

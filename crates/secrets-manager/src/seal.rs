@@ -5,6 +5,7 @@ mod resolve;
 mod write;
 
 use std::fmt;
+use std::future::Future;
 use std::sync::Arc;
 
 use secrets_backend::{
@@ -84,10 +85,43 @@ impl SealBackend {
         Ok(plain)
     }
 
-    /// Whether somebody has to decide between versions first: writing on top of one would drop the other.
+    /// After the primary refused what did not follow its version: notes that one as seen, so that no replica that is
+    /// behind answers the next attempt. Answers whether somebody has to decide between versions first: writing on top of
+    /// one would drop the other.
     pub(crate) async fn is_contested(&self, path: &SecretPath) -> bool {
+        let newest = self.inner.primary_of(path).get(path, None).await;
+        self.remember(newest.iter().filter_map(|secret| Some((path, secret.stamp.as_ref()?)))).await;
         let secret = self.inner.get(path, None).await;
         secret.is_ok_and(|secret| secret.served.is_some_and(|served| served.conflict))
+    }
+
+    /// Writes again where another wrote at the same moment, on top of what is there then.
+    async fn until_first<W>(
+        &self,
+        path: &SecretPath,
+        attempt: impl Fn() -> W + Send + Sync,
+    ) -> Result<Written>
+    where
+        W: Future<Output = Result<Written>> + Send,
+    {
+        let mut attempts = ATTEMPTS;
+        loop {
+            attempts -= 1;
+            match attempt().await {
+                Err(error) if attempts > 0 && someone_else_wrote(&error) => {
+                    if self.is_contested(path).await {
+                        return Err(error);
+                    }
+                }
+                answer => return answer,
+            }
+        }
+    }
+
+    /// The versions of a secret, none of which may end before what was seen.
+    async fn history(&self, path: &SecretPath) -> Result<Vec<VersionMeta>> {
+        let mark = self.state.mark(self.tenant.object(path)).map_err(|error| self.state_error(&error))?;
+        self.inner.history(path, mark.map_or(0, |mark| mark.version)).await
     }
 
     /// Notes current versions that are newer than what was seen, before their values are passed on.
@@ -178,47 +212,29 @@ impl SecretBackend for SealBackend {
     async fn put(&self, path: &SecretPath, secret: &NewSecret, mode: &PutMode) -> Result<Written> {
         let content = Content::of(secret);
         self.load(std::slice::from_ref(path)).await?;
-        let mut attempts = UPSERT_ATTEMPTS;
-        loop {
-            attempts -= 1;
-            let answer = match self.prepare(path, content, mode).await {
-                Ok(prepared) => self.commit(prepared).await,
-                Err(error) => Err(error),
-            };
-            match answer {
-                Err(error) if *mode == PutMode::Upsert && attempts > 0 && someone_else_wrote(&error) => {
-                    if self.is_contested(path).await {
-                        return Err(error);
-                    }
-                }
-                answer => return answer,
-            }
-        }
+        let put = || async { self.commit(self.prepare(path, content, mode).await?).await };
+        if *mode == PutMode::Upsert { self.until_first(path, put).await } else { put().await }
     }
 
     async fn delete(&self, path: &SecretPath) -> Result<Written> {
         self.load(std::slice::from_ref(path)).await?;
-        self.commit(self.tombstone(path, self.current(path).await?)?).await
+        let delete = || async { self.commit(self.tombstone(path, self.current(path).await?)?).await };
+        self.until_first(path, delete).await
     }
 
     async fn undelete(&self, path: &SecretPath) -> Result<Written> {
         self.load(std::slice::from_ref(path)).await?;
-        let tombstone = self.current(path).await?.filter(|current| current.stored && !current.is_live());
-        // After the first call to it: some backends learn only by that what their service can do.
-        if !self.inner.capabilities().versions {
-            return Err(self.error(ErrorKind::Unsupported, Operation::Undelete, path));
-        }
-        let tombstone = tombstone.ok_or_else(|| self.missing(Operation::Undelete, path))?;
-        let last = self.last_value(path).await?;
-        let last = NewSecret::new(last.value).with_metadata(last.metadata);
-        self.commit(self.after(path, Some(&tombstone), Content::of(&last))?).await
+        self.until_first(path, || self.brought_back(path)).await
     }
 
     async fn purge(&self, path: &SecretPath) -> Result<Written> {
         self.load(std::slice::from_ref(path)).await?;
         let current = self.current(path).await?.filter(|current| current.stored);
         let current = current.ok_or_else(|| self.missing(Operation::Purge, path))?;
-        if !current.is_live() && self.inner.versions(path).await?.len() == 1 {
+        // A tombstone alone is what a purge leaves; whether it is alone, only the primary can say.
+        if !current.is_live()
+            && self.inner.primary_of(path).versions(path).await.is_ok_and(|versions| versions.len() == 1)
+        {
             return Err(self.missing(Operation::Purge, path));
         }
         // Should this be cut short, what is half gone must not look like a rollback.
@@ -232,8 +248,8 @@ impl SecretBackend for SealBackend {
     }
 
     async fn versions(&self, path: &SecretPath) -> Result<Vec<VersionMeta>> {
-        self.load(&[]).await?;
-        let mut versions = self.inner.versions(path).await?;
+        self.load(std::slice::from_ref(path)).await?;
+        let mut versions = self.history(path).await?;
         for meta in &mut versions {
             if meta.stamp.as_ref().is_some_and(Stamp::is_tombstone) {
                 meta.state = VersionState::Deleted;
@@ -264,8 +280,8 @@ pub(crate) fn someone_else_wrote(error: &Error) -> bool {
     matches!(error.kind(), ErrorKind::Conflict | ErrorKind::AlreadyExists)
 }
 
-/// How often an `Upsert` starts over when another installation wrote first.
-const UPSERT_ATTEMPTS: u32 = 4;
+/// How often a write without a condition starts over when another installation wrote first.
+const ATTEMPTS: u32 = 4;
 /// The largest value, in bytes, whatever the backend takes.
 const MAX_VALUE: usize = 1 << 20;
 /// Room in a backend's largest value for what an envelope adds: header, wrap, path, 65,535 bytes of metadata,

@@ -47,7 +47,7 @@ pub(crate) fn stack(
             let (tenant, state) = (Arc::clone(&recorder.tenant), Arc::clone(&recorder.state));
             let replicas = Arc::new(replicas(topology, places, &tenant, &state));
             if let Some(promotion) = promotion {
-                replicas.lead_with(&promotion.primary);
+                promotion.lead(&replicas);
             }
             Layer::Sealed(SealBackend::new(replicas, tenant, state))
         }
@@ -78,7 +78,7 @@ fn replicas(
     if others.is_empty() && topology.routes.len() == 1 {
         return FailoverBackend::new(primary);
     }
-    let journal = Arc::new(Outbox::new(Arc::clone(state), Arc::clone(tenant)));
+    let journal = Arc::new(Outbox::new(places[0].1.files()));
     let mut all = FailoverBackend::over(primary, others, journal, topology.config);
     for route in &topology.routes[1..] {
         let (primary, others) = split(route);

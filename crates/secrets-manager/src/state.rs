@@ -109,7 +109,7 @@ impl State {
             return Ok(());
         }
         let found = self.db.read(|transaction| {
-            let glance = self.glance(transaction, objects)?;
+            let glance = self.glance(transaction)?;
             let table = match transaction.open_table(MARKS) {
                 Ok(table) => table,
                 Err(TableError::TableDoesNotExist(_)) => return Ok((glance, vec![None; objects.len()])),
@@ -123,7 +123,7 @@ impl State {
         })?;
         let rows = match found {
             Some((glance, rows)) => {
-                self.noticed(glance, objects)?;
+                self.noticed(glance)?;
                 rows
             }
             None => {
@@ -264,6 +264,11 @@ impl State {
             drop(table);
             self.raise(transaction, |_| {})
         })
+    }
+
+    /// The newest promotion of an environment.
+    pub(crate) fn promotion(&self, environment: &str) -> Result<Option<Promotion>, StateError> {
+        Ok(self.survey(&[], environment)?.promotion)
     }
 
     fn open_promotion(&self, key: &[u8], row: &[u8]) -> Result<Promotion, StateError> {
@@ -531,12 +536,13 @@ mod tests {
     fn a_promotion_is_of_its_environment_and_never_goes_back() {
         let (_directory, path) = scratch();
         let state = State::new(path, key(), Duration::from_secs(1));
-        let promotion = |term| Promotion { term, primary: format!("place {term}") };
+        let promotion = |term| Promotion::after(None, term, &format!("place {term}"));
         for term in [2, 4, 3] {
             state.record_promotion("production", &promotion(term)).unwrap();
         }
         let found = |environment| state.survey(&[], environment).unwrap().promotion;
         assert_eq!((found("production"), found("staging")), (Some(promotion(4)), None));
+        assert_eq!(state.promotion("production").unwrap(), Some(promotion(4)));
     }
 
     #[test]

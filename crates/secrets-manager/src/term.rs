@@ -4,20 +4,40 @@
 //! as an envelope whose version is the term, at each backend: so an installation that was not there learns of it.
 
 use secrets_backend::{ErrorKind, Metadata, Result, SecretBytes, SecretPath, StampKind};
+use secrets_multicloud::FailoverBackend;
 
 use crate::control::{Control, Object, Stored};
 use crate::seal::someone_else_wrote;
 use crate::tenant::{Draft, Tenant};
 
-/// The newest promotion of an environment.
+/// Who was promoted in an environment, up to its newest term.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Promotion {
     pub(crate) term: u64,
-    /// The backend that is the primary, by its own name.
-    pub(crate) primary: String,
+    /// The backends that were promoted, by their own names, the last one last: each leads the routes that it is in, as
+    /// far as none after it does. Each is named once.
+    pub(crate) primaries: Vec<String>,
 }
 
 impl Promotion {
+    /// What follows `known` where `name` is promoted.
+    pub(crate) fn after(known: Option<Self>, term: u64, name: &str) -> Self {
+        let mut primaries = known.map(|known| known.primaries).unwrap_or_default();
+        primaries.retain(|primary| primary != name);
+        primaries.push(name.to_owned());
+        Self { term, primaries }
+    }
+
+    /// Who was promoted last.
+    pub(crate) fn last(&self) -> &str {
+        self.primaries.last().map_or("", String::as_str)
+    }
+
+    /// Leads every route as it says; answers whether the last one is a backend that is known here.
+    pub(crate) fn lead(&self, group: &FailoverBackend) -> bool {
+        self.primaries.iter().fold(false, |_, primary| group.lead_with(primary))
+    }
+
     fn path() -> SecretPath {
         SecretPath::control("_secrets/term").expect("an object's name is a path")
     }
@@ -28,20 +48,25 @@ impl Promotion {
     }
 
     fn seal(&self, tenant: &Tenant) -> Option<Vec<u8>> {
+        let names = self.names();
         let draft = Draft {
             kind: StampKind::Secret,
             version: self.term,
             parent: None,
             metadata: &Metadata::default(),
-            value: self.primary.as_bytes(),
+            value: names.as_bytes(),
         };
         tenant.seal(&Self::path(), &draft).ok().map(|(envelope, _)| envelope)
     }
 
     fn open(tenant: &Tenant, stored: &SecretBytes) -> Option<Self> {
         let opened = tenant.open(&Self::path(), None, stored.expose()).ok()?;
-        let primary = String::from_utf8(opened.value.expose().to_vec()).ok()?;
-        Some(Self { term: opened.stamp.version, primary })
+        Some(Self { term: opened.stamp.version, primaries: named(opened.value.expose())? })
+    }
+
+    /// A line for each.
+    fn names(&self) -> String {
+        self.primaries.join("\n")
     }
 
     /// The newest of what is stored; of two that were written for one term at once, the first.
@@ -86,14 +111,18 @@ impl Promotion {
 
     pub(crate) fn encode(&self) -> Vec<u8> {
         let mut bytes = self.term.to_be_bytes().to_vec();
-        bytes.extend(self.primary.as_bytes());
+        bytes.extend(self.names().as_bytes());
         bytes
     }
 
     pub(crate) fn decode(bytes: &[u8]) -> Option<Self> {
-        let (term, primary) = bytes.split_first_chunk()?;
-        Some(Self { term: u64::from_be_bytes(*term), primary: String::from_utf8(primary.to_vec()).ok()? })
+        let (term, names) = bytes.split_first_chunk()?;
+        Some(Self { term: u64::from_be_bytes(*term), primaries: named(names)? })
     }
+}
+
+fn named(lines: &[u8]) -> Option<Vec<String>> {
+    Some(std::str::from_utf8(lines).ok()?.lines().map(str::to_owned).collect())
 }
 
 #[cfg(test)]
@@ -101,9 +130,23 @@ mod tests {
     use super::*;
 
     #[test]
+    fn who_is_promoted_again_is_the_last_and_named_once() {
+        let promotion = ["a", "b", "a"].into_iter().fold(None, |known: Option<Promotion>, name| {
+            let term = known.as_ref().map_or(1, |known| known.term) + 1;
+            Some(Promotion::after(known, term, name))
+        });
+        let primaries = vec!["b".to_owned(), "a".to_owned()];
+        assert_eq!(promotion, Some(Promotion { term: 4, primaries }));
+    }
+
+    #[test]
     fn a_promotion_reads_back() {
-        let given = Promotion { term: 7, primary: "hcvault https://there/secret".to_owned() };
-        assert_eq!(Promotion::decode(&given.encode()), Some(given));
+        let one = Promotion::after(None, 7, "hcvault https://there/secret");
+        let given = Promotion::after(Some(one.clone()), 8, "aws");
+        for given in [&one, &given] {
+            assert_eq!(Promotion::decode(&given.encode()).as_ref(), Some(given));
+        }
+        assert_eq!(one.names(), "hcvault https://there/secret");
         assert_eq!(Promotion::decode(&[1, 2]), None);
     }
 }

@@ -128,6 +128,12 @@ impl FailoverBackend {
         &self.replicas[self.routes[0].primary()]
     }
 
+    /// The replica that takes the writes of a secret.
+    #[must_use]
+    pub fn primary_of(&self, path: &SecretPath) -> &Replica {
+        &self.replicas[self.route(path).primary()]
+    }
+
     /// The routes that have secrets at and below a path, each with its replicas.
     pub(crate) fn groups(&self, prefix: Option<&SecretPath>) -> Vec<Group<'_>> {
         let met = self.routes.iter().enumerate().filter(|(_, route)| route.meets(prefix));
@@ -224,10 +230,7 @@ impl SecretBackend for FailoverBackend {
     }
 
     async fn versions(&self, path: &SecretPath) -> Result<Vec<VersionMeta>> {
-        let route = self.route(path);
-        self.read(route, self.config.hedge_after, |replica| self.replicas[replica].versions(path))
-            .await
-            .answer
+        self.history(path, 0).await
     }
 
     /// The pages of a listing come from one replica of each route: a token is another's nonsense.

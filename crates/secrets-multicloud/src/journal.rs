@@ -13,7 +13,7 @@ use crate::breaker::Breaker;
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct Row {
-    /// Which row; a later one has a greater number.
+    /// Which row; a later one has a greater number, and none has that of one that is gone.
     pub id: u64,
     /// The secret
     pub path: SecretPath,
@@ -23,7 +23,7 @@ pub struct Row {
     pub purges: bool,
     /// The replicas that are not known to have it, by name
     pub targets: Vec<String>,
-    /// Whether somebody was told that it is written, although the primary may not have it
+    /// Whether somebody was told that it is written, or could have read it at a replica
     pub acknowledged: bool,
 }
 
@@ -85,8 +85,9 @@ pub trait Journal: fmt::Debug + Send + Sync {
     /// When that could not be noted; then nobody may be told.
     async fn acknowledge(&self, rows: &[u64]) -> Result<Vec<u64>>;
 
-    /// A replica has these versions, or ones that follow them; answers which rows are there. One that has no targets left
-    /// is gone from then on. One that is not there was decided about by another process.
+    /// A replica has these versions, or ones that follow them; answers which rows are there. From then on they count as
+    /// acknowledged: should another replica be promoted, they are not dropped unseen. One that has no targets left is gone.
+    /// One that is not there was decided about by another process.
     ///
     /// # Errors
     /// When that could not be noted: it will be found out again.

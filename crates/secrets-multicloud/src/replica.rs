@@ -197,6 +197,24 @@ impl Replica {
         (self.verify)(path, None, Some(secret)).is_err_and(|error| error.kind() == ErrorKind::Stale)
     }
 
+    /// Its versions, oldest first. That they end before version `least`, which was seen, cannot be true; nor can it be
+    /// that there are none of what this installation knows to be live.
+    pub(crate) async fn history(&self, path: &SecretPath, least: u64) -> Result<Vec<VersionMeta>> {
+        let versions = match self.versions(path).await {
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                (self.verify)(path, None, None)?;
+                return Err(error);
+            }
+            versions => versions?,
+        };
+        let newest = versions.last().and_then(|meta| meta.id.number()).unwrap_or_default();
+        if newest < least {
+            let why = format!("a history up to version {newest} was answered, version {least} has been seen");
+            return Err(self.error(ErrorKind::Stale, Operation::Versions, path).with_detail(why));
+        }
+        Ok(versions)
+    }
+
     /// The current version under the replica's own id, with its verified stamp.
     async fn current(&self, path: &SecretPath) -> Result<Option<Current>> {
         let (answer, is_contested) = self.newest(path).await;

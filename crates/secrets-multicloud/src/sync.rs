@@ -169,6 +169,10 @@ pub async fn plan(
             return Err(refused("the primary has nothing, and nothing is deleted because of that"));
         }
         for (path, claims) in claims {
+            // What only listings claim is looked at before a mark goes: of the few that have one.
+            if backend.is_flagged(&path) && claims.windows(2).all(|two| two[0].agrees_with(&two[1])) {
+                backend.unflag_where_settled(&path).await;
+            }
             plan.add(&group.replicas, path, claims, scope);
         }
     }

@@ -143,7 +143,10 @@ async fn promote(context: &Context, name: &str, accept_behind: bool) -> Result<u
     })?;
     output::note(&format!("{name} is the primary now (term {})", promoted.term));
     for place in &promoted.untold {
-        output::warn(&format!("{} was not reached: it is told when it is back", context.name_of(place)));
+        output::warn(&format!(
+            "{} was not reached: the next `secrets sync apply` that reaches it tells it",
+            context.name_of(place)
+        ));
     }
     if !promoted.behind.is_empty() {
         output::warn(&format!(

@@ -7,7 +7,7 @@ use futures_util::stream::{self, StreamExt, TryStreamExt};
 use secrets_audit::Action;
 use secrets_backend::{ErrorKind, NewSecret, Operation, PutMode, Result, SecretPath, Written};
 
-use super::{AuditBackend, Layer};
+use super::{AuditBackend, Layer, ended};
 use crate::blocking::blocking;
 use crate::locks::Held;
 use crate::recorder::{Call, Version};
@@ -58,12 +58,12 @@ impl AuditBackend {
         sealed: &SealBackend,
         prepare: impl Future<Output = Result<Vec<Prepared>>> + Send,
     ) -> Result<Vec<Result<Written>>> {
-        let (call, _held) = self.begin_many(action, paths).await?;
+        let (call, mut held) = self.begin_many(action, paths).await?;
         sealed.load(paths).await?;
         let sent = match prepare.await {
             // Their journal is that of the replicas: what it holds is brought to each of them.
             Ok(prepared) if sealed.replicas().has_several() => sealed.send_many(&prepared).await,
-            Ok(prepared) => self.send_all(call, sealed, &prepared).await,
+            Ok(prepared) => self.send_all(call, &mut held, sealed, &prepared).await,
             Err(error) => Err(error),
         };
         let version = |written: &Result<Written>| {
@@ -74,6 +74,7 @@ impl AuditBackend {
             Err(error) => (vec![Version::default(); paths.len()], Some(error)),
         };
         self.recorder.outcome(call, paths, &versions, failure).await?;
+        ended(held);
         sent
     }
 
@@ -86,6 +87,7 @@ impl AuditBackend {
         let call = self.recorder.call(action)?;
         let mut held = self.hold(paths).await?;
         self.recover(&mut held).await?;
+        self.note(&mut held, call, paths)?;
         self.recorder.intent(call, paths).await?;
         Ok((call, held))
     }
@@ -93,11 +95,14 @@ impl AuditBackend {
     async fn send_all(
         &self,
         call: Call,
+        held: &mut Held,
         sealed: &SealBackend,
         prepared: &[Prepared],
     ) -> Result<Vec<Result<Written>>> {
         let operation = OperationId(*call.op.as_bytes());
         self.journal(operation, prepared).await?;
+        // From here on the journal is what ends the call after a kill.
+        held.clear().map_err(|error| self.lock_file(&error))?;
         let sent = stream::iter(prepared).map(|one| sealed.send(one)).buffered(AT_ONCE);
         let written: Vec<Written> = sent.try_collect().await?;
         self.close(operation, prepared.iter().map(|one| (&one.path, &one.stamp))).await?;

@@ -10,7 +10,7 @@ use secrets_backend::{
     Error, ErrorKind, NewSecret, Operation, PutMode, Result, SecretBackend, SecretPath, Written,
 };
 
-use super::AuditBackend;
+use super::{AuditBackend, ended};
 use crate::plain::PlainBackend;
 use crate::recorder::Version;
 
@@ -60,7 +60,7 @@ impl AuditBackend {
         check: impl Future<Output = Result<()>> + Send,
         writes: Vec<impl Future<Output = Result<Written>> + Send>,
     ) -> Result<Vec<Result<Written>>> {
-        let (call, _held) = self.begin_many(action, paths).await?;
+        let (call, held) = self.begin_many(action, paths).await?;
         let mut versions = Vec::with_capacity(paths.len());
         let mut all = Vec::with_capacity(paths.len());
         let mut outcome = check.await;
@@ -80,6 +80,7 @@ impl AuditBackend {
         }
         versions.resize(paths.len(), Version::default());
         self.recorder.outcome(call, paths, &versions, outcome.as_ref().err()).await?;
+        ended(held);
         outcome.map(|()| all)
     }
 

@@ -13,10 +13,13 @@ use crate::state::{JournalRow, Mark, OperationId};
 use crate::tenant::stamp;
 
 impl AuditBackend {
-    /// What to leave in the lock while a write runs: sealed, since it names the path.
-    pub(super) fn abandonable(&self, call: Call, path: &SecretPath) -> Result<Vec<u8>> {
+    /// What to leave in the lock while a write runs: sealed, since it names the path. Of many it names none.
+    pub(super) fn abandonable(&self, call: Call, paths: &[SecretPath]) -> Result<Vec<u8>> {
         let mut plain = call.op.as_bytes().to_vec();
-        let path = self.recorder.tenant.absolute(path);
+        let path = match paths {
+            [path] => self.recorder.tenant.absolute(path),
+            _ => String::new(),
+        };
         plain.extend(format!("{}\n{path}", call.action.name()).as_bytes());
         self.recorder.state.seal_note(&plain).map_err(|error| self.state_failed(&error))
     }
@@ -38,12 +41,15 @@ impl AuditBackend {
         Ok(())
     }
 
-    /// The call that left a note, and its path where that is in this environment.
+    /// The call that left a note, and its path where it has one that is in this environment.
     fn abandoned(&self, note: &[u8]) -> Option<(Call, Option<SecretPath>)> {
         let plain = self.recorder.state.open_note(note).ok()?;
         let (op, text) = plain.split_first_chunk()?;
         let (action, absolute) = std::str::from_utf8(text).ok()?.split_once('\n')?;
         let call = Call { op: OpId::from_bytes(*op), action: Action::from_name(action)? };
+        if absolute.is_empty() {
+            return Some((call, None));
+        }
         let (environment, path) = absolute.split_once('/')?;
         let path = SecretPath::parse(path).ok()?;
         Some((call, (environment == self.recorder.tenant.environment()).then_some(path)))

@@ -91,8 +91,8 @@ pub(super) fn open(places: Places, options: Options, unlock: &Unlock) -> Result<
     let replica = replicas.remove(0);
     let locks = Arc::new(Locks::new(places.locks(), options.lock_wait));
     if let Some(promotion) = &survey.promotion {
-        if !names.contains(&promotion.primary.as_str()) {
-            let why = format!("the primary is {}, which the configuration does not name", promotion.primary);
+        if !names.contains(&promotion.last()) {
+            let why = format!("the primary is {}, which the configuration does not name", promotion.last());
             return Err(Error::InvalidInput(why));
         }
         files.tenant.raise_term(promotion.term);

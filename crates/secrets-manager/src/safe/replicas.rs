@@ -44,7 +44,7 @@ pub struct PromoteConfig {
 pub struct Promoted {
     /// The term that began with it.
     pub term: u64,
-    /// Backends that could not be told; they learn of it from this installation's next look at them.
+    /// Backends that could not be told; the next [`Safe::sync_apply`] that reaches them tells them.
     pub untold: BTreeSet<String>,
     /// Secrets of which another backend has what the new primary lacks.
     pub behind: BTreeSet<SecretPath>,
@@ -140,6 +140,7 @@ impl Safe {
         progress: &mut (dyn FnMut(&Step, &Applied) + Send),
     ) -> Result<Drained> {
         let group = self.looked_up().await?;
+        self.tell_promotion().await?;
         let recorder = self.stack.recorder();
         let paths: BTreeSet<&SecretPath> = plan.steps.iter().map(|step| &step.path).collect();
         let paths: Vec<SecretPath> = paths.into_iter().cloned().collect();
@@ -199,7 +200,7 @@ impl Safe {
         if group.replicas().iter().all(|replica| replica.name() != name) {
             return Err(Error::InvalidInput(format!("{name} is no backend of this environment")));
         }
-        if group.primary().name() == name {
+        if group.leads(name) {
             return Err(Error::InvalidInput(format!("{name} is the primary")));
         }
         let is_own = |replica: &&Arc<Replica>| replica.shared.is_none();
@@ -237,7 +238,8 @@ impl Safe {
             return Err(refused(ErrorKind::Conflict, why));
         }
         let (tenant, state) = (&self.stack.recorder().tenant, Arc::clone(&self.stack.recorder().state));
-        let promotion = Promotion { term: tenant.term() + 1, primary: name.to_owned() };
+        let known = self.promotion().await?;
+        let promotion = Promotion::after(known, tenant.term() + 1, name);
         let mut untold = BTreeSet::new();
         // The new primary first: what is not there did not happen.
         let mut replicas: Vec<&Arc<Replica>> = self.members().collect();
@@ -251,7 +253,7 @@ impl Safe {
             match told {
                 Ok(None) => {}
                 Ok(Some(other)) if replica.name() == name || other.term > promotion.term => {
-                    let why = format!("{} was promoted meanwhile", other.primary);
+                    let why = format!("{} was promoted meanwhile", other.last());
                     return Err(refused(ErrorKind::Conflict, why));
                 }
                 Ok(Some(_)) => drop(untold.insert(replica.name().to_owned())),
@@ -265,7 +267,7 @@ impl Safe {
         let (environment, kept) = (tenant.environment().to_owned(), promotion.clone());
         blocking(move || state.record_promotion(&environment, &kept)).await?;
         tenant.raise_term(promotion.term);
-        group.lead_with(name);
+        promotion.lead(group);
         Ok(Promoted { term: promotion.term, untold, behind })
     }
 
@@ -294,6 +296,31 @@ impl Safe {
         Ok(behind)
     }
 
+    /// The newest promotion that is known here.
+    async fn promotion(&self) -> Result<Option<Promotion>> {
+        let recorder = self.stack.recorder();
+        let (state, environment) = (Arc::clone(&recorder.state), recorder.tenant.environment().to_owned());
+        Ok(blocking(move || state.promotion(&environment)).await?)
+    }
+
+    /// Tells those backends of the newest promotion that were away when it was made: an installation that sees one of
+    /// them alone learns of it there.
+    async fn tell_promotion(&self) -> Result<()> {
+        let Some(promotion) = self.promotion().await? else { return Ok(()) };
+        let tenant = &self.stack.recorder().tenant;
+        for replica in self.members() {
+            let Some(shared) = &replica.shared else { continue };
+            let told = match replica.writable().await {
+                Ok(()) => promotion.write(&shared.control, tenant).await,
+                Err(error) => Err(error),
+            };
+            if let Err(error) = told {
+                tracing::debug!(replica = replica.name(), %error, "not told who is the primary");
+            }
+        }
+        Ok(())
+    }
+
     /// Looks at each backend for a promotion that is not known here; one that cannot answer tells nothing.
     pub(crate) async fn learn_promotions(&self) {
         let recorder = self.stack.recorder();
@@ -313,11 +340,11 @@ impl Safe {
             if let Err(error) = blocking(move || state.record_promotion(&environment, &kept)).await {
                 tracing::warn!(%error, "a promotion could not be noted");
             }
-            if self.group().is_ok_and(|group| group.lead_with(&found.primary)) {
+            if self.group().is_ok_and(|group| found.lead(group)) {
                 tenant.raise_term(found.term);
             } else {
                 tracing::warn!(
-                    primary = found.primary,
+                    primary = found.last(),
                     "a backend was promoted that this configuration does not name"
                 );
             }

@@ -206,9 +206,22 @@ impl SealBackend {
         }
     }
 
-    /// The newest version that holds a value.
-    pub(super) async fn last_value(&self, path: &SecretPath) -> Result<Secret> {
-        let versions = self.inner.versions(path).await?;
+    /// Writes the last value on top of a deletion.
+    pub(super) async fn brought_back(&self, path: &SecretPath) -> Result<Written> {
+        let tombstone = self.current(path).await?.filter(|current| current.stored && !current.is_live());
+        // After the first call to it: some backends learn only by that what their service can do.
+        if !self.inner.capabilities().versions {
+            return Err(self.error(ErrorKind::Unsupported, Operation::Undelete, path));
+        }
+        let tombstone = tombstone.ok_or_else(|| self.missing(Operation::Undelete, path))?;
+        let last = self.last_value(path, &tombstone.stamp).await?;
+        let last = NewSecret::new(last.value).with_metadata(last.metadata);
+        self.commit(self.after(path, Some(&tombstone), Content::of(&last))?).await
+    }
+
+    /// The newest version that holds a value, of a history that reaches to the deletion.
+    async fn last_value(&self, path: &SecretPath, tombstone: &Stamp) -> Result<Secret> {
+        let versions = self.inner.history(path, tombstone.version).await?;
         let is_value = |meta: &&VersionMeta| meta.stamp.as_ref().is_some_and(|stamp| !stamp.is_tombstone());
         let last = versions.iter().rev().find(is_value);
         let last = last.ok_or_else(|| self.missing(Operation::Undelete, path))?;

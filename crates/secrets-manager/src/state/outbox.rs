@@ -1,9 +1,9 @@
 //! Sealed versions that some replicas do not have yet: on the disk before the first replica gets them.
 
-use redb::{ReadableTable, TableError};
+use redb::{ReadableTable, TableError, WriteTransaction};
 use secrets_backend::SecretPath;
 
-use super::{OUTBOX, State, StateError, into_redb};
+use super::{META, OUTBOX, State, StateError, into_redb};
 
 /// A version on its way to replicas.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -12,7 +12,7 @@ pub(crate) struct OutboxRow {
     pub(crate) path: SecretPath,
     /// Whether all that a replica has of the secret goes before the version comes.
     pub(crate) purges: bool,
-    /// Whether somebody was told that it is written.
+    /// Whether somebody was told that it is written, or could have read it at a replica.
     pub(crate) acknowledged: bool,
     /// The replicas that are not known to have it, by name.
     pub(crate) targets: Vec<String>,
@@ -23,7 +23,7 @@ pub(crate) struct OutboxRow {
 pub(crate) enum Change {
     /// Somebody is told that it is written.
     Acknowledge,
-    /// This replica has it; without targets it is gone.
+    /// This replica has it: whoever reads there has seen it, so it is as good as told. Without targets it is gone.
     Strike(String),
     /// It is gone.
     Remove,
@@ -32,22 +32,46 @@ pub(crate) enum Change {
 }
 
 impl State {
-    /// Keeps rows, in one durable transaction; answers their numbers, which are greater than those of all that are there.
+    /// Keeps rows, in one durable transaction; answers their numbers, which no row has had before: another process may
+    /// still mean the row that had one.
     pub(crate) fn add_outgoing(&self, rows: &[OutboxRow]) -> Result<Vec<u64>, StateError> {
         let plain: Option<Vec<_>> = rows.iter().map(OutboxRow::encode).collect();
         let plain = plain.ok_or_else(|| self.damaged())?;
-        let ids = self.db.write(|transaction| {
+        self.db.write(|transaction| {
             let mut table = transaction.open_table(OUTBOX)?;
-            let last = table.last()?.and_then(|(key, _)| key.value().try_into().ok()).map(u64::from_be_bytes);
-            let ids: Vec<u64> = (last.unwrap_or_default() + 1..).take(plain.len()).collect();
+            let highest =
+                table.last()?.and_then(|(key, _)| key.value().try_into().ok()).map(u64::from_be_bytes);
+            let ids = self.numbers(transaction, highest.unwrap_or_default(), plain.len())?;
             for (id, plain) in ids.iter().zip(&plain) {
                 let key = id.to_be_bytes();
                 let sealed = self.seal("outbox", &key, plain).map_err(into_redb)?;
                 table.insert(key.as_slice(), sealed.as_slice())?;
             }
+            // While the file is held: a look of another thread is before it or after it.
+            self.found_outgoing(true);
             Ok(ids)
-        })?;
-        self.found_outgoing(true);
+        })
+    }
+
+    /// The next `count` numbers of rows, which are used up with that; `highest` is the greatest of those that are there.
+    fn numbers(
+        &self,
+        transaction: &WriteTransaction,
+        highest: u64,
+        count: usize,
+    ) -> Result<Vec<u64>, redb::Error> {
+        let mut meta = transaction.open_table(META)?;
+        let kept = meta.get(LAST)?.map(|row| row.value().to_vec());
+        let kept = kept.map(|row| self.open("meta", LAST, &row)).transpose().map_err(into_redb)?;
+        let last = match kept {
+            Some(last) => last.try_into().map(u64::from_be_bytes).map_err(|_| into_redb(self.damaged()))?,
+            None => 0,
+        };
+        let ids: Vec<u64> = (last.max(highest) + 1..).take(count).collect();
+        if let Some(last) = ids.last() {
+            let sealed = self.seal("meta", LAST, &last.to_be_bytes()).map_err(into_redb)?;
+            meta.insert(LAST, sealed.as_slice())?;
+        }
         Ok(ids)
     }
 
@@ -65,7 +89,10 @@ impl State {
                 there.push(*id);
                 match change {
                     Change::Acknowledge => row.acknowledged = true,
-                    Change::Strike(replica) => row.targets.retain(|name| name != replica),
+                    Change::Strike(replica) => {
+                        row.targets.retain(|name| name != replica);
+                        row.acknowledged = true;
+                    }
                     Change::Remove => row.targets.clear(),
                     Change::Abandon if row.acknowledged => {}
                     Change::Abandon => row.targets.clear(),
@@ -85,7 +112,7 @@ impl State {
     /// All rows, oldest first. What else is remembered of replicas is read with them.
     pub(crate) fn outgoing(&self) -> Result<Vec<(u64, OutboxRow)>, StateError> {
         let found = self.db.read(|transaction| {
-            let glance = self.glance(transaction, &[])?;
+            let glance = self.glance(transaction)?;
             let table = match transaction.open_table(OUTBOX) {
                 Ok(table) => table,
                 Err(TableError::TableDoesNotExist(_)) => return Ok((glance, Vec::new())),
@@ -96,7 +123,7 @@ impl State {
             Ok((glance, rows.collect::<Result<Vec<_>, _>>()?))
         })?;
         let Some((glance, rows)) = found else { return Ok(Vec::new()) };
-        self.noticed(glance, &[])?;
+        self.noticed(glance)?;
         let opened = |(key, sealed): (Vec<u8>, Vec<u8>)| {
             let id = key.as_slice().try_into().map(u64::from_be_bytes).map_err(|_| self.damaged())?;
             Ok((id, self.open_outgoing(&key, &sealed)?))
@@ -110,6 +137,8 @@ impl State {
     }
 }
 
+/// The key of the last number that a row got.
+const LAST: &[u8] = b"outbox";
 const PURGES: u8 = 1;
 const ACKNOWLEDGED: u8 = 2;
 
@@ -200,6 +229,29 @@ mod tests {
         assert_eq!(state.outgoing().unwrap().len(), 1);
         state.change_outgoing(&[second], &Change::Remove).unwrap();
         assert!(state.outgoing().unwrap().is_empty());
+    }
+
+    #[test]
+    fn the_number_of_a_row_that_is_gone_is_no_other_rows() {
+        let directory = tempfile::tempdir().unwrap();
+        let state = state(directory.path());
+        let [gone] = state.add_outgoing(&[row("a", &["one"])]).unwrap()[..] else { panic!() };
+        state.change_outgoing(&[gone], &Change::Strike("one".to_owned())).unwrap();
+        let [next] = state.add_outgoing(&[row("b", &["one"])]).unwrap()[..] else { panic!() };
+        // Whoever wrote the first does not know yet that it is gone.
+        state.change_outgoing(&[gone], &Change::Strike("one".to_owned())).unwrap();
+        state.change_outgoing(&[gone], &Change::Remove).unwrap();
+        assert_eq!(state.outgoing().unwrap(), [(next, row("b", &["one"]))]);
+    }
+
+    #[test]
+    fn a_row_that_a_replica_has_is_as_good_as_told() {
+        let directory = tempfile::tempdir().unwrap();
+        let state = state(directory.path());
+        let ids = state.add_outgoing(&[row("a", &["one", "two"])]).unwrap();
+        state.change_outgoing(&ids, &Change::Strike("one".to_owned())).unwrap();
+        state.change_outgoing(&ids, &Change::Abandon).unwrap();
+        assert_eq!(state.outgoing().unwrap().len(), 1);
     }
 
     #[test]

@@ -19,6 +19,7 @@ type Rows = redb::ReadOnlyTable<&'static [u8], &'static [u8]>;
 /// What was read, and is kept in memory.
 #[derive(Debug, Default)]
 pub(super) struct Remembered {
+    /// By environment and name.
     replicas: HashMap<String, Memory>,
     contested: HashSet<ObjectId>,
 }
@@ -26,16 +27,11 @@ pub(super) struct Remembered {
 /// What a look at the state finds beside what it was for.
 pub(super) struct Glance {
     replicas: Vec<(Vec<u8>, Vec<u8>)>,
-    contested: Vec<bool>,
-    has_outgoing: bool,
+    contested: Vec<Vec<u8>>,
 }
 
 impl State {
-    pub(super) fn glance(
-        &self,
-        transaction: &ReadTransaction,
-        objects: &[ObjectId],
-    ) -> Result<Glance, redb::Error> {
+    pub(super) fn glance(&self, transaction: &ReadTransaction) -> Result<Glance, redb::Error> {
         let replicas = match opened(transaction, REPLICAS)? {
             Some(table) => table
                 .iter()?
@@ -44,37 +40,31 @@ impl State {
             None => Vec::new(),
         };
         let contested = match opened(transaction, CONFLICTS)? {
-            Some(table) => objects
-                .iter()
-                .map(|object| Ok(table.get(object.as_bytes().as_slice())?.is_some()))
-                .collect::<Result<_, redb::Error>>()?,
-            None => vec![false; objects.len()],
+            Some(table) => {
+                table.iter()?.map(|row| row.map(|(key, _)| key.value().to_vec())).collect::<Result<_, _>>()?
+            }
+            None => Vec::new(),
         };
         let has_outgoing = match opened(transaction, OUTBOX)? {
             Some(table) => !table.is_empty()?,
             None => false,
         };
-        Ok(Glance { replicas, contested, has_outgoing })
+        // While the file is held: a write of another thread is before it or after it.
+        self.found_outgoing(has_outgoing);
+        Ok(Glance { replicas, contested })
     }
 
     /// Keeps what was found in memory.
-    pub(super) fn noticed(&self, glance: Glance, objects: &[ObjectId]) -> Result<(), StateError> {
+    pub(super) fn noticed(&self, glance: Glance) -> Result<(), StateError> {
         let opened = |(name, row): (Vec<u8>, Vec<u8>)| {
             let plain = self.open("replicas", &name, &row)?;
             let name = String::from_utf8(name).map_err(|_| self.damaged())?;
             Ok((name, decode(&plain).ok_or_else(|| self.damaged())?))
         };
         let replicas = glance.replicas.into_iter().map(opened).collect::<Result<_, StateError>>()?;
-        self.found_outgoing(glance.has_outgoing);
-        let mut remembered = self.remembered();
-        remembered.replicas = replicas;
-        for (object, is_contested) in objects.iter().zip(glance.contested) {
-            if is_contested {
-                remembered.contested.insert(*object);
-            } else {
-                remembered.contested.remove(object);
-            }
-        }
+        let object = |key: Vec<u8>| key.try_into().map(ObjectId::from_bytes).map_err(|_| self.damaged());
+        let contested = glance.contested.into_iter().map(object).collect::<Result<_, StateError>>()?;
+        *self.remembered() = Remembered { replicas, contested };
         Ok(())
     }
 
@@ -87,17 +77,23 @@ impl State {
         self.outgoing.load(Ordering::Acquire)
     }
 
-    /// What is remembered of a replica, as of the last look.
-    pub(crate) fn replica(&self, name: &str) -> Memory {
-        self.remembered().replicas.get(name).copied().unwrap_or_default()
+    /// What is remembered of a replica of an environment, as of the last look.
+    pub(crate) fn replica(&self, environment: &str, name: &str) -> Memory {
+        self.remembered().replicas.get(&key(environment, name)).copied().unwrap_or_default()
     }
 
     /// Remembers it. Where that cannot be written, this process does all the same.
-    pub(crate) fn remember_replica(&self, name: &str, memory: Memory) -> Result<(), StateError> {
-        self.remembered().replicas.insert(name.to_owned(), memory);
-        let row = self.seal("replicas", name.as_bytes(), &encode(&memory))?;
+    pub(crate) fn remember_replica(
+        &self,
+        environment: &str,
+        name: &str,
+        memory: Memory,
+    ) -> Result<(), StateError> {
+        let key = key(environment, name);
+        let row = self.seal("replicas", key.as_bytes(), &encode(&memory))?;
+        self.remembered().replicas.insert(key.clone(), memory);
         self.db.write(|transaction| {
-            transaction.open_table(REPLICAS)?.insert(name.as_bytes(), row.as_slice())?;
+            transaction.open_table(REPLICAS)?.insert(key.as_bytes(), row.as_slice())?;
             Ok(())
         })
     }
@@ -132,6 +128,11 @@ impl State {
     fn remembered(&self) -> MutexGuard<'_, Remembered> {
         self.replicas.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// One backend can serve several environments, and lack something in one of them alone.
+fn key(environment: &str, name: &str) -> String {
+    format!("{environment}/{name}")
 }
 
 fn opened(transaction: &ReadTransaction, table: Table) -> Result<Option<Rows>, redb::Error> {
@@ -185,11 +186,13 @@ mod tests {
         let mut memory = Memory::default();
         memory.breaker = Breaker::new(3, Some(Timestamp::from_millis(5)));
         memory.in_step = Some(Timestamp::from_millis(9));
-        one.remember_replica("east", memory).unwrap();
-        assert_eq!(one.replica("east"), memory);
-        assert_eq!(other.replica("east"), Memory::default(), "not looked yet");
+        one.remember_replica("production", "east", memory).unwrap();
+        assert_eq!(one.replica("production", "east"), memory);
+        assert_eq!(other.replica("production", "east"), Memory::default(), "not looked yet");
         other.load(&[]).unwrap();
-        assert_eq!((other.replica("east"), other.replica("west")), (memory, Memory::default()));
+        let of = |environment, name| other.replica(environment, name);
+        assert_eq!((of("production", "east"), of("production", "west")), (memory, Memory::default()));
+        assert_eq!(of("staging", "east"), Memory::default(), "another environment was not compared");
     }
 
     #[test]

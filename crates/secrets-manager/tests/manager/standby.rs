@@ -21,11 +21,14 @@ struct Switch {
     name: &'static str,
     memory: MemoryBackend,
     is_off: AtomicBool,
+    /// Whether a write never comes to an end.
+    hangs: AtomicBool,
 }
 
 impl Switch {
     fn new(name: &'static str) -> Arc<Self> {
-        Arc::new(Self { name, memory: MemoryBackend::new(), is_off: AtomicBool::new(false) })
+        let (is_off, hangs) = (AtomicBool::new(false), AtomicBool::new(false));
+        Arc::new(Self { name, memory: MemoryBackend::new(), is_off, hangs })
     }
 
     fn turn(&self, on: bool) {
@@ -68,6 +71,9 @@ impl SecretBackend for Switch {
     }
 
     async fn put(&self, path: &SecretPath, secret: &NewSecret, mode: &PutMode) -> Result<Written> {
+        if self.hangs.load(Ordering::SeqCst) {
+            std::future::pending::<()>().await;
+        }
         self.on(Operation::Put)?.put(path, secret, mode).await
     }
 
@@ -374,4 +380,136 @@ async fn what_another_process_left_is_drained_by_one_that_was_open_all_the_while
     pause().await;
     assert_eq!(first.drain().await.unwrap().left, 0);
     assert_eq!(bytes(&one, "a").await, bytes(&two, "a").await);
+}
+
+#[tokio::test]
+async fn what_is_brought_back_while_the_first_backend_is_down_is_the_last_value_and_no_older_one() {
+    let (home, one, two) = (Home::new().await, Switch::new("one"), Switch::new("two"));
+    let safe = open(&home, &one, &two).await;
+    set(&safe, "a", "old").await;
+    safe.drain().await.unwrap();
+    one.turn(false);
+    set(&safe, "a", "new").await;
+    safe.delete(&path("a")).await.unwrap();
+    assert_eq!(safe.undelete(&path("a")).await.unwrap().version.unwrap().number(), Some(4));
+    assert_eq!(value(&safe, "a").await, "new");
+    let history = safe.history(&path("a")).await.unwrap();
+    assert_eq!(history.iter().map(|meta| meta.id.number().unwrap()).collect::<Vec<_>>(), [1, 2, 3, 4]);
+}
+
+#[tokio::test]
+async fn a_write_goes_on_from_what_the_primary_has_where_a_replica_that_is_read_first_is_behind() {
+    let (home, one, two) = (Home::new().await, Switch::new("one"), Switch::new("two"));
+    let mut reads_of_two = options(&one, &two);
+    reads_of_two.standbys[0].weight = 1;
+    let ours = Safe::open(&home.places, reads_of_two, home.key_file()).await.unwrap();
+    set(&ours, "a", "1").await;
+    set(&ours, "b", "1").await;
+    ours.drain().await.unwrap();
+    let other = joined(&home, &one).await;
+    let theirs = open(&other, &one, &two).await;
+    two.turn(false);
+    set(&theirs, "a", "2").await;
+    set(&theirs, "b", "2").await;
+    two.turn(true);
+    assert_eq!(set(&ours, "a", "3").await, 3);
+    ours.delete(&path("b")).await.unwrap();
+    assert_eq!(kind(ours.get(&path("b"), None).await), ErrorKind::NotFound);
+}
+
+#[tokio::test]
+async fn what_waits_under_a_key_that_another_process_made_hides_nothing_from_one_that_was_open() {
+    let (home, one, two) = (Home::new().await, Switch::new("one"), Switch::new("two"));
+    let first = open(&home, &one, &two).await;
+    set(&first, "a", "1").await;
+    first.drain().await.unwrap();
+    let second = open(&home, &one, &two).await;
+    second.rotate_epoch(home.key_file()).await.unwrap();
+    two.turn(false);
+    set(&second, "b", "2").await;
+    assert_eq!(value(&first, "a").await, "1");
+    assert_eq!(set(&first, "a", "3").await, 2);
+    two.turn(true);
+    pause().await;
+    assert_eq!(first.drain().await.unwrap().left, 0);
+}
+
+#[tokio::test]
+async fn each_route_keeps_the_primary_that_was_promoted_for_it_and_there_is_a_way_back() {
+    let (home, one, two) = (Home::new().await, Switch::new("one"), Switch::new("two"));
+    let (far, spare) = (Switch::new("far"), Switch::new("spare"));
+    let routed = || {
+        let mut options = options(&one, &two);
+        let standby = |of: &Arc<Switch>| Standby::new(Arc::clone(of) as Arc<dyn SecretBackend>);
+        options.routes = vec![Route::new(path("far"), standby(&far), vec![standby(&spare), standby(&one)])];
+        options
+    };
+    let open = async || Safe::open(&home.places, routed(), home.key_file()).await.unwrap();
+    let safe = open().await;
+    set(&safe, "near", "1").await;
+    set(&safe, "far/away", "1").await;
+    safe.drain().await.unwrap();
+    let promote = async |name: &str| {
+        open().await.promote(name, &PromoteConfig::default()).await.unwrap();
+        let safe = open().await;
+        set(&safe, "near", name).await;
+        set(&safe, "far/away", name).await;
+        [&one, &two, &far, &spare].map(|of| async move {
+            let ahead = async |at: &str| of.memory.versions(&path(at)).await.map_or(0, |all| all.len());
+            (ahead("near").await, ahead("far/away").await)
+        })
+    };
+    let mut ahead = Vec::new();
+    for name in ["two", "spare", "one", "far"] {
+        let counts = futures_util::future::join_all(promote(name).await).await;
+        let newest = |of: fn(&(usize, usize)) -> usize| {
+            let most = counts.iter().map(of).max().unwrap();
+            let leaders = ["one", "two", "far", "spare"].into_iter().zip(&counts);
+            leaders.filter(|(_, count)| of(count) == most).map(|(name, _)| name).collect::<Vec<_>>()
+        };
+        ahead.push((newest(|count| count.0).join(" "), newest(|count| count.1).join(" ")));
+        assert_eq!(open().await.drain().await.unwrap().left, 0);
+    }
+    // The primary of `one` and `two`, and that of `far`, `spare` and `one`: it alone has what was written last.
+    let expected = [("two", "far"), ("two", "spare"), ("one", "one"), ("one", "far")];
+    assert_eq!(ahead, expected.map(|(near, far)| (near.to_owned(), far.to_owned())));
+}
+
+#[tokio::test]
+async fn a_backend_that_was_away_during_a_promotion_is_told_and_tells_others() {
+    let (home, one, two) = (Home::new().await, Switch::new("one"), Switch::new("two"));
+    let ours = open(&home, &one, &two).await;
+    set(&ours, "a", "1").await;
+    ours.drain().await.unwrap();
+    let other = joined(&home, &two).await;
+    one.turn(false);
+    let promoted = ours.promote("two", &PromoteConfig::default()).await.unwrap();
+    assert_eq!(promoted.untold, ["one".to_owned()].into());
+    one.turn(true);
+    pause().await;
+    let plan = plan(&ours).await;
+    ours.sync_apply(&plan, &ApplyConfig::default(), &mut |_, _| {}).await.unwrap();
+    // Who sees the old primary alone learns of it there.
+    two.turn(false);
+    let theirs = open(&other, &one, &two).await;
+    theirs.sync_plan(&Scope::default(), &|_, _| {}).await.unwrap_err();
+    assert_eq!(theirs.primary().as_deref(), Some("two"));
+}
+
+#[tokio::test]
+async fn a_bulk_write_that_was_killed_gets_its_outcome_from_the_next_write() {
+    let (home, one, two) = (Home::new().await, Switch::new("one"), Switch::new("two"));
+    let safe = open(&home, &one, &two).await;
+    set(&safe, "a", "1").await;
+    one.hangs.store(true, Ordering::SeqCst);
+    let secrets = ["a", "b"].map(|at| (path(at), NewSecret::new("2")));
+    let put = safe.put_many(&secrets, &PutMode::Upsert);
+    assert!(tokio::time::timeout(Duration::from_millis(200), put).await.is_err(), "dropped on its way");
+    one.hangs.store(false, Ordering::SeqCst);
+    assert_eq!(home.verified(&safe).open_intents.len(), 1);
+    pause().await;
+    for at in ["a", "b"] {
+        set(&safe, at, "3").await;
+    }
+    assert_eq!(home.verified(&safe).open_intents, []);
 }

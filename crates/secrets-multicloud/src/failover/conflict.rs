@@ -31,7 +31,23 @@ impl FailoverBackend {
         }
     }
 
-    pub(super) fn is_flagged(&self, path: &SecretPath) -> bool {
+    /// Takes the mark of a conflict away where somebody has decided elsewhere: every replica has the same version, each
+    /// opened, none beside it, and nothing waits here.
+    pub(crate) async fn unflag_where_settled(&self, path: &SecretPath) {
+        let Some(journal) = self.journal.as_ref().filter(|journal| journal.is_flagged(path)) else { return };
+        let everybody = self.route(path).members.len();
+        let is_settled = |rivals: Vec<Rival>| match rivals.as_slice() {
+            [one] => one.holders.len() == everybody && !one.holders.iter().any(|holder| holder == JOURNAL),
+            _ => false,
+        };
+        if self.rivals(path).await.is_ok_and(is_settled)
+            && let Err(error) = journal.flag(path, false).await
+        {
+            tracing::warn!(%path, %error, "that a conflict was ended could not be noted");
+        }
+    }
+
+    pub(crate) fn is_flagged(&self, path: &SecretPath) -> bool {
         self.journal.as_ref().is_some_and(|journal| journal.is_flagged(path))
     }
 

@@ -107,7 +107,7 @@ impl FailoverBackend {
                 Brought::Not => {}
             }
             if source.is_none() && left.contains(replica.name()) {
-                break;
+                return true;
             }
         }
         // A replica that the configuration no longer names waits for nothing.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use secrets_backend::{Listed, Page, Result, Secret, SecretPath, Served, Stamp, VersionId};
+use secrets_backend::{Listed, Page, Result, Secret, SecretPath, Served, Stamp, VersionId, VersionMeta};
 
 use super::FailoverBackend;
 use super::route::Route;
@@ -58,6 +58,23 @@ pub(super) fn own(rows: &[Row], path: &SecretPath, at: Option<&VersionId>) -> Op
     let is_wanted = |stamp: &Stamp| at.is_none_or(|at| at.number() == Some(stamp.version));
     let newest = stamped.filter(|(stamp, _)| is_wanted(stamp)).max_by_key(|(stamp, _)| stamp.version);
     newest.and_then(|(_, row)| answered(row))
+}
+
+/// A history with what waits behind it.
+pub(super) fn continued(mut history: Vec<VersionMeta>, rows: &[Row]) -> Vec<VersionMeta> {
+    for stamp in rows.iter().filter_map(|row| row.secret.stamp.as_ref()) {
+        let is_it = |meta: &VersionMeta| {
+            meta.stamp.as_ref().is_some_and(|known| known.content_id.matches(&stamp.content_id))
+        };
+        if !history.iter().any(is_it) {
+            let mut meta = VersionMeta::new(VersionId::from_number(stamp.version));
+            meta.stamp = Some(stamp.clone());
+            history.push(meta);
+        }
+    }
+    // Stable: of two with one number, which is a conflict, the replica's stays first.
+    history.sort_by_key(|meta| meta.id.number());
+    history
 }
 
 /// A row as the answer to a read.

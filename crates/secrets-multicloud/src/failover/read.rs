@@ -4,7 +4,7 @@ use std::future::Future;
 
 use futures_util::{StreamExt, stream};
 use secrets_backend::{
-    Error, ErrorKind, Operation, Result, Secret, SecretBackend, SecretPath, Timestamp, VersionId,
+    Error, ErrorKind, Operation, Result, Secret, SecretBackend, SecretPath, Timestamp, VersionId, VersionMeta,
 };
 use tokio::time::{Duration, Instant};
 
@@ -27,7 +27,7 @@ pub(super) struct Read<T> {
 #[derive(Clone, Copy)]
 pub(super) struct By {
     pub(super) replica: usize,
-    /// Whether it stepped in for another.
+    /// Whether it stepped in for another; the primary steps in for nobody.
     degraded: bool,
 }
 
@@ -66,7 +66,7 @@ impl FailoverBackend {
             // Others were asked because it said nothing: that is remembered, so that the next call does not wait again.
             self.note(at, Some(ErrorKind::TimedOut)).await;
         }
-        Read { answer, by: By { replica, degraded: replica != intended } }
+        Read { answer, by: By { replica, degraded: replica != intended && replica != primary } }
     }
 
     /// Who is asked, of those who are wanted: those that are left alone not at all, unless there is nobody else; and only
@@ -193,6 +193,28 @@ impl FailoverBackend {
             served.age = if by.replica == route.primary() { None } else { age(&memory, self.now()) };
         }
         Ok(secret)
+    }
+
+    /// The versions of a secret, oldest first, those included that wait here for the primary. A replica whose history
+    /// ends before version `least`, which was seen, is behind: the next one is asked.
+    ///
+    /// # Errors
+    /// As [`SecretBackend::versions`]; `Stale` where each of them is behind.
+    pub async fn history(&self, path: &SecretPath, least: u64) -> Result<Vec<VersionMeta>> {
+        let mut own = if self.config.require_primary { Vec::new() } else { self.waiting().await? };
+        own.retain(|row| row.path == *path);
+        let first_own =
+            own.iter().filter_map(|row| row.secret.stamp.as_ref()).map(|stamp| stamp.version).min();
+        // What waits is in no replica's history.
+        let least = first_own.map_or(least, |first| first - 1).min(least);
+        let ask = |replica: usize| self.replicas[replica].history(path, least);
+        let read = self.read(self.route(path), self.config.hedge_after, ask).await;
+        match read.answer {
+            Err(error) if error.kind() == ErrorKind::NotFound && !own.is_empty() => {
+                Ok(own::continued(Vec::new(), &own))
+            }
+            answer => answer.map(|history| own::continued(history, &own)),
+        }
     }
 
     pub(super) async fn read_many(&self, paths: &[SecretPath]) -> Whole {

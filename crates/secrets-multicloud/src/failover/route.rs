@@ -122,6 +122,15 @@ impl FailoverBackend {
         true
     }
 
+    /// Whether a replica is the primary of each route that it is in.
+    #[must_use]
+    pub fn leads(&self, name: &str) -> bool {
+        let at = self.replicas.iter().position(|replica| replica.name() == name);
+        at.is_some_and(|at| {
+            self.routes.iter().filter(|route| route.has(at)).all(|route| route.primary() == at)
+        })
+    }
+
     /// The route of a path: the longest that fits.
     pub(super) fn route(&self, path: &SecretPath) -> &Route {
         let longest = self.routes.iter().filter_map(|route| Some((route.fit(path)?, route)));

@@ -19,6 +19,7 @@ use crate::journal::volatile::Volatile;
 use crate::replica::{Verified, Verify};
 
 mod found;
+mod kept;
 mod writes;
 
 /// A memory that fails, hangs or lies as it is told, and counts what it is asked.

@@ -243,13 +243,14 @@ impl FailoverBackend {
     }
 
     async fn to_primary(&self, primary: &Replica, write: &Write<'_>) -> Result<Written> {
-        if write.purges {
-            match primary.purge(write.path).await {
-                Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
-                _ => {}
-            }
-        }
-        primary.put(write.path, write.secret, write.mode).await
+        let is_purged = write.purges
+            && match primary.purge(write.path).await {
+                Ok(_) => true,
+                Err(error) if error.kind() == ErrorKind::NotFound => false,
+                Err(error) => return Err(error),
+            };
+        let written = primary.put(write.path, write.secret, write.mode).await;
+        if is_purged { written.map_err(|error| half_purged(primary, write, error)) } else { written }
     }
 
     fn stamp(&self, write: &Write<'_>) -> Result<Stamp> {
@@ -301,6 +302,17 @@ async fn is_below(primary: &Replica, path: &SecretPath, held: &Stamp, stamp: &St
         Err(error) if is_down(error.kind()) => Err(error),
         Err(_) => Ok(false),
     }
+}
+
+/// What is told where the versions are gone and the tombstone is not there yet: that nothing was done would be wrong.
+fn half_purged(primary: &Replica, write: &Write<'_>, error: Error) -> Error {
+    if matches!(error.kind(), ErrorKind::TimedOut | ErrorKind::Conflict | ErrorKind::AlreadyExists) {
+        return error;
+    }
+    Error::new(ErrorKind::TimedOut, Operation::Purge, primary.name().to_owned())
+        .with_path(write.path)
+        .with_detail("its versions are removed, and the mark of that could not be written")
+        .with_source(error)
 }
 
 /// The primary may have a write, and cannot be read: a refusal could deny what is there.

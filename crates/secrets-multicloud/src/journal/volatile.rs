@@ -89,6 +89,7 @@ impl Journal for Volatile {
         let mut there = Vec::new();
         for row in kept.rows.iter_mut().filter(|row| rows.contains(&row.id)) {
             row.targets.retain(|name| name != replica);
+            row.acknowledged = true;
             there.push(row.id);
         }
         kept.rows.retain(|row| !row.targets.is_empty());

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use futures_util::{StreamExt, stream};
-use secrets_backend::{Error, ErrorKind, PutMode, Result};
+use secrets_backend::{Error, ErrorKind, PutMode, Result, SecretBackend};
 
 use super::{Plan, Step, StepKind};
 use crate::failover::{Drained, FailoverBackend};
@@ -108,10 +108,13 @@ async fn applied(backend: &FailoverBackend, step: &Step, config: &ApplyConfig) -
 async fn carried_out(from: &Replica, to: &Replica, step: &Step, config: &ApplyConfig) -> Result<Forwarded> {
     let path = &step.path;
     if step.kind == StepKind::Delete {
-        // Only what the primary lacks at this moment, too.
-        return match from.held(path).await? {
-            Some(_) => Ok(Forwarded::Diverged),
-            None => to.discard(path).await.map(|()| Forwarded::Has),
+        // Only what the primary lacks at this moment, too, and what this installation does not know to be live.
+        return match from.get(path, None).await {
+            Ok(_) => Ok(Forwarded::Diverged),
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                to.discard(path).await.map(|()| Forwarded::Has)
+            }
+            Err(error) => Err(error),
         };
     }
     let (secret, stamp) = from.envelope(path).await?;

@@ -23,6 +23,13 @@ pub(super) enum Claim {
     Damaged,
 }
 
+impl Claim {
+    /// Whether both say that there is the same version.
+    pub(super) fn agrees_with(&self, other: &Self) -> bool {
+        matches!((self, other), (Self::Version(one), Self::Version(other)) if one.agrees_with(other))
+    }
+}
+
 pub(super) type Claims = BTreeMap<SecretPath, Vec<Claim>>;
 
 /// What each replica of a group has of each secret, and what is not ours, by replica.

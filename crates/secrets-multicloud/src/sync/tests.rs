@@ -294,3 +294,38 @@ async fn a_replica_that_cannot_be_listed_is_not_taken_for_an_empty_one() {
     scene.journal.fails.store(true, std::sync::atomic::Ordering::SeqCst);
     assert!(scene.plan_of(&Scope::default()).await.is_err(), "nor is a journal that cannot be read");
 }
+
+#[tokio::test]
+async fn the_mark_of_a_conflict_goes_where_all_have_one_version_and_nothing_waits() {
+    let scene = Scene::new();
+    for at in 0..3 {
+        scene.put(at, "a", 1..=3).await;
+        scene.put(at, "b", 1..=3).await;
+    }
+    for name in ["a", "b"] {
+        scene.journal.flag(&path(name), true).await.unwrap();
+    }
+    // Somebody decided elsewhere about one; of the other, this machine has a version that nobody else does.
+    let ours = sealed(3, 9, Some(2));
+    let ids = scene.journal.add(&[crate::journal::NewRow::new(&path("b"), &ours, &["two"])]).await.unwrap();
+    scene.journal.acknowledge(&ids).await.unwrap();
+    scene.plan().await;
+    assert_eq!(["a", "b"].map(|name| scene.journal.is_flagged(&path(name))), [false, true]);
+}
+
+#[tokio::test]
+async fn the_mark_of_a_conflict_stays_where_a_listing_lies_or_one_is_not_asked() {
+    let scene = Scene::new();
+    for at in 0..3 {
+        scene.put(at, "a", 1..=3).await;
+    }
+    scene.journal.flag(&path("a"), true).await.unwrap();
+    let mut scope = Scope::default();
+    scope.replicas = ["one", "two"].map(str::to_owned).into();
+    // A value that is not the one that the stamp names.
+    let (lie, stamp) = (NewSecret::new(vec![8]), sealed(3, 3, Some(2)).stamp.unwrap());
+    scene.memories[2].put(&path("a"), &lie.with_stamp(stamp), &PutMode::Upsert).await.unwrap();
+    scene.plan_of(&scope).await.unwrap();
+    scene.plan().await;
+    assert!(scene.journal.is_flagged(&path("a")));
+}

@@ -101,10 +101,12 @@ impl State {
             let of = fields(one);
             match of.as_slice() {
                 [b"row", ..] => rows.push(self.row(&of)?),
-                [b"done", id, replica] => rows
-                    .iter_mut()
-                    .filter(|row| row.id == number(id))
-                    .for_each(|row| row.targets.retain(|name| *name != text(replica))),
+                [b"done", id, replica] => {
+                    rows.iter_mut().filter(|row| row.id == number(id)).for_each(|row| {
+                        row.targets.retain(|name| *name != text(replica));
+                        row.acknowledged = true;
+                    })
+                }
                 [b"told", id, _] => {
                     rows.iter_mut()
                         .filter(|row| row.id == number(id))
