@@ -320,8 +320,7 @@ async fn the_mark_of_a_conflict_stays_where_a_listing_lies_or_one_is_not_asked()
         scene.put(at, "a", 1..=3).await;
     }
     scene.journal.flag(&path("a"), true).await.unwrap();
-    let mut scope = Scope::default();
-    scope.replicas = ["one", "two"].map(str::to_owned).into();
+    let scope = Scope { replicas: ["one", "two"].map(str::to_owned).into(), ..Scope::default() };
     // A value that is not the one that the stamp names.
     let (lie, stamp) = (NewSecret::new(vec![8]), sealed(3, 3, Some(2)).stamp.unwrap());
     scene.memories[2].put(&path("a"), &lie.with_stamp(stamp), &PutMode::Upsert).await.unwrap();
