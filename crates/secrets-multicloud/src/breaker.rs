@@ -75,7 +75,26 @@ impl Breaker {
         if !failure.is_some_and(is_about_the_replica) {
             return Self::default();
         }
+        // Beyond the threshold: see `is_down`.
         let failures = self.failures.saturating_add(1);
+        let failures = if failures == config.threshold { failures.saturating_add(1) } else { failures };
+        self.failed(config, failures, now)
+    }
+
+    /// After another replica had to answer because this one said nothing for a while: it may be down, or merely slow.
+    #[must_use]
+    pub fn after_silence(self, config: &BreakerConfig, now: Timestamp) -> Self {
+        let failures = self.failures.saturating_add(1).min(config.threshold.max(self.failures));
+        self.failed(config, failures, now)
+    }
+
+    /// Whether it is left alone since it failed, and not only since it was slow.
+    #[must_use]
+    pub const fn is_down(&self, config: &BreakerConfig) -> bool {
+        self.failures > config.threshold
+    }
+
+    fn failed(self, config: &BreakerConfig, failures: u32, now: Timestamp) -> Self {
         Self { failures, opened: (failures >= config.threshold).then_some(now) }
     }
 }
@@ -98,6 +117,16 @@ mod tests {
 
     fn opened() -> Breaker {
         (0..3).fold(Breaker::default(), |breaker, _| breaker.after(&CONFIG, DOWN, at(0)))
+    }
+
+    #[test]
+    fn who_was_only_silent_is_left_alone_and_is_not_taken_for_down() {
+        let silent = |breaker: Breaker| breaker.after_silence(&CONFIG, at(0));
+        let slow = (0..9).fold(Breaker::default(), |breaker, _| silent(breaker));
+        assert_eq!((slow.permit(&CONFIG, at(1)), slow.is_down(&CONFIG)), (Permit::Open, false));
+        assert!(slow.after(&CONFIG, DOWN, at(0)).is_down(&CONFIG), "it was asked, and failed");
+        assert!(silent(opened()).is_down(&CONFIG), "silence says nothing new");
+        assert!(!slow.after(&CONFIG, None, at(0)).is_down(&CONFIG));
     }
 
     #[test]

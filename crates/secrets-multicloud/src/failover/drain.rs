@@ -66,7 +66,7 @@ impl FailoverBackend {
         Ok(drained)
     }
 
-    fn is_left_alone(&self, replica: &Replica) -> bool {
+    pub(super) fn is_left_alone(&self, replica: &Replica) -> bool {
         self.memory(replica.name()).breaker.permit(&self.config.breaker, self.now()) == Permit::Open
     }
 

@@ -10,7 +10,7 @@ use tokio::time::{Duration, Instant};
 
 use super::route::Route;
 use super::{FailoverBackend, again, own, whole};
-use crate::breaker::Permit;
+use crate::breaker::{Breaker, Permit};
 use crate::hedge::{Outcome, Patience, Verdict, first};
 use crate::journal::{Memory, Row};
 
@@ -64,7 +64,7 @@ impl FailoverBackend {
         };
         for at in silent {
             // Others were asked because it said nothing: that is remembered, so that the next call does not wait again.
-            self.note(at, Some(ErrorKind::TimedOut)).await;
+            self.note_silence(at).await;
         }
         Read { answer, by: By { replica, degraded: replica != intended && replica != primary } }
     }
@@ -126,7 +126,20 @@ impl FailoverBackend {
             tracing::warn!(replica, %kind, "a replica refuses this installation");
         }
         let before = self.memory(replica);
-        let breaker = before.breaker.after(&self.config.breaker, failure, self.now());
+        self.note_breaker(replica, before.breaker.after(&self.config.breaker, failure, self.now())).await;
+    }
+
+    async fn note_silence(&self, at: usize) {
+        if self.replicas[at].is_blocked() {
+            return;
+        }
+        let replica = self.replicas[at].name();
+        let before = self.memory(replica);
+        self.note_breaker(replica, before.breaker.after_silence(&self.config.breaker, self.now())).await;
+    }
+
+    async fn note_breaker(&self, replica: &str, breaker: Breaker) {
+        let before = self.memory(replica);
         if breaker != before.breaker {
             let answered = if breaker.failures == 0 { Some(self.now()) } else { before.answered };
             self.remember(replica, Memory { breaker, answered, ..before }).await;

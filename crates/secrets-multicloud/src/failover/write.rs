@@ -1,6 +1,6 @@
 //! Writing with several replicas: the journal, the primary, the answer; then the others.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use futures_util::{StreamExt, stream};
@@ -12,7 +12,6 @@ use secrets_backend::{
 use super::FailoverBackend;
 use super::conflict::holds;
 use super::route::Route;
-use crate::breaker::Permit;
 use crate::journal::{Journal, NewRow};
 use crate::replica::Replica;
 
@@ -85,8 +84,8 @@ impl FailoverBackend {
             })
             .collect();
         let ids = journal.add(&rows).await?;
-        let sent: Vec<_> =
-            writes.iter().map(|write| self.to_primary_in_time(self.route(write.path), write)).collect();
+        let away = &self.away(writes).await;
+        let sent: Vec<_> = writes.iter().map(|write| self.to_primary_in_time(away, write)).collect();
         let sent: Vec<Result<()>> = stream::iter(sent).buffered(AT_ONCE).collect().await;
         let (answers, spreading) = self.answer(journal, writes, &ids, sent).await;
         let mut written: Vec<Result<Written>> = answers
@@ -199,12 +198,36 @@ impl FailoverBackend {
         }
     }
 
-    /// Sends it to the primary, unless that one is left alone, and not for longer than a call may take.
-    async fn to_primary_in_time(&self, route: &Route, write: &Write<'_>) -> Result<()> {
-        let at = route.primary();
+    /// The primaries of these writes that cannot take any now. Reads leave a primary alone that is merely slow, since others
+    /// answer them; a write is the primary's, so whoever is left alone is asked once whether it answers at all.
+    async fn away(&self, writes: &[Write<'_>]) -> BTreeSet<usize> {
+        let primaries: BTreeSet<usize> =
+            writes.iter().map(|write| self.route(write.path).primary()).collect();
+        let mut away = BTreeSet::new();
+        for at in primaries.into_iter().filter(|at| self.is_left_alone(&self.replicas[*at])) {
+            if self.memory(self.replicas[at].name()).breaker.is_down(&self.config.breaker) {
+                away.insert(at);
+                continue;
+            }
+            let checked =
+                tokio::time::timeout(self.config.hedge_batch_after, self.replicas[at].check()).await;
+            let failure = match checked {
+                Ok(answer) => answer.err().map(|error| error.kind()).filter(|kind| is_down(*kind)),
+                Err(_) => Some(ErrorKind::TimedOut),
+            };
+            self.note(at, failure).await;
+            if failure.is_some() {
+                away.insert(at);
+            }
+        }
+        away
+    }
+
+    /// Sends it to the primary, unless that is away, and not for longer than a call may take.
+    async fn to_primary_in_time(&self, away: &BTreeSet<usize>, write: &Write<'_>) -> Result<()> {
+        let at = self.route(write.path).primary();
         let primary = &self.replicas[at];
-        let memory = self.memory(primary.name());
-        if memory.breaker.permit(&self.config.breaker, self.now()) == Permit::Open {
+        if away.contains(&at) {
             let error = Error::new(ErrorKind::Unavailable, Operation::Put, primary.name().to_owned());
             return Err(error.with_path(write.path).with_detail("it did not answer a moment ago"));
         }

@@ -124,3 +124,29 @@ async fn a_history_goes_on_with_what_waits_here() {
     backend.put(&path("x/new"), &sealed(1, 1), &PutMode::Create).await.unwrap();
     assert_eq!(numbers(&backend.versions(&path("x/new")).await.unwrap()), [1]);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_primary_that_is_too_slow_for_reads_still_takes_writes() {
+    let (replicas, mut backend) = three().await;
+    backend.config.hedge_after = Duration::from_millis(20);
+    replicas[0].is(Mood::Slow);
+    for _ in 0..3 {
+        assert_eq!(by(&backend, "a").await.unwrap().0, "two");
+    }
+    assert!(backend.is_left_alone(&backend.replicas[0]));
+    let replace = PutMode::Replace(VersionId::from_number(2));
+    let written = backend.put(&path("a"), &version(3, 3, 2, StampKind::Secret), &replace).await.unwrap();
+    assert_eq!(written.level, Level::Primary);
+    // One that says nothing is waited for no longer than it takes to see that.
+    replicas[0].is(Mood::Hangs);
+    for _ in 0..3 {
+        backend.get(&path("b"), None).await.unwrap();
+    }
+    let began = Instant::now();
+    let written = backend.put(&path("b"), &version(3, 3, 2, StampKind::Secret), &replace).await.unwrap();
+    assert_eq!((written.level, began.elapsed()), (Level::Local, backend.config.hedge_batch_after));
+    let began = Instant::now();
+    let replace = PutMode::Replace(VersionId::from_number(3));
+    let written = backend.put(&path("b"), &version(4, 4, 3, StampKind::Secret), &replace).await.unwrap();
+    assert_eq!((written.level, began.elapsed()), (Level::Local, Duration::ZERO), "it was asked just now");
+}
