@@ -1,6 +1,7 @@
 //! The safe: what an application calls.
 
 mod combined;
+mod newest;
 mod open;
 mod replicas;
 mod sealing;

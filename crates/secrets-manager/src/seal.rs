@@ -4,6 +4,7 @@ mod bulk;
 mod resolve;
 mod write;
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::future::Future;
 use std::sync::Arc;
@@ -13,7 +14,7 @@ use secrets_backend::{
     SecretBackend, SecretPath, Stamp, VersionId, VersionMeta, VersionState, Written, async_trait,
 };
 use secrets_crypto::ObjectId;
-use secrets_multicloud::FailoverBackend;
+use secrets_multicloud::{FailoverBackend, Plan};
 
 use crate::blocking::blocking;
 use crate::state::{Mark, MarkKind, State, StateError};
@@ -122,6 +123,23 @@ impl SealBackend {
     async fn history(&self, path: &SecretPath) -> Result<Vec<VersionMeta>> {
         let mark = self.state.mark(self.tenant.object(path)).map_err(|error| self.state_error(&error))?;
         self.inner.history(path, mark.map_or(0, |mark| mark.version)).await
+    }
+
+    /// Notes the newest versions that a comparison found, as far as whoever claims to have them really does.
+    pub(crate) async fn note_newest(&self, plan: &Plan) {
+        for replica in self.inner.replicas() {
+            let paths: BTreeSet<&SecretPath> =
+                plan.steps.iter().filter(|step| step.from == replica.name()).map(|step| &step.path).collect();
+            let paths: Vec<SecretPath> = paths.into_iter().cloned().collect();
+            for some in paths.chunks(NEWEST_AT_ONCE) {
+                let answers = replica.get_many(some).await;
+                let stamps = some.iter().zip(&answers);
+                self.remember(
+                    stamps.filter_map(|(path, one)| Some((path, one.as_ref().ok()?.stamp.as_ref()?))),
+                )
+                .await;
+            }
+        }
     }
 
     /// Notes current versions that are newer than what was seen, before their values are passed on.
@@ -282,6 +300,8 @@ pub(crate) fn someone_else_wrote(error: &Error) -> bool {
 
 /// How often a write without a condition starts over when another installation wrote first.
 const ATTEMPTS: u32 = 4;
+/// How many values are in memory together while their versions are noted.
+const NEWEST_AT_ONCE: usize = 64;
 /// The largest value, in bytes, whatever the backend takes.
 const MAX_VALUE: usize = 1 << 20;
 /// Room in a backend's largest value for what an envelope adds: header, wrap, path, 65,535 bytes of metadata,

@@ -1,6 +1,8 @@
 //! `join`: this machine becomes another installation of the safe that the backend holds.
 
-use secrets_manager::{Error, FoundSafe, JoinOptions, Place, Unlock};
+use std::path::PathBuf;
+
+use secrets_manager::{Error, FoundSafe, JoinOptions, Place, Safe, Unlock};
 
 use super::Context;
 use crate::args::JoinArgs;
@@ -28,6 +30,7 @@ pub(super) async fn run(context: &Context, args: &JoinArgs) -> Result<u8, Failur
     // Nobody wants to type 24 words for each command.
     let is_own = args.own_key_file || matches!(unlock, Unlock::RecoveryPhrase(_));
     let own_key = is_own.then(|| context.configuration.places.key_file());
+    let opens = own_key.clone().or_else(|| key_file(&unlock));
     let unlocked = found.unlock(unlock).await.map_err(|error| context.failure(error))?;
     compare(context, args.fingerprint.as_deref(), &unlocked.fingerprint())?;
     if context.global.dry_run {
@@ -52,7 +55,37 @@ pub(super) async fn run(context: &Context, args: &JoinArgs) -> Result<u8, Failur
     if !joined.listed {
         output::warn("the backend does not list this installation yet; the first write there does that");
     }
+    look_for_newest(context, opens).await;
     Ok(exit::DONE)
+}
+
+fn key_file(unlock: &Unlock) -> Option<PathBuf> {
+    match unlock {
+        Unlock::KeyFile(file) => Some(file.clone()),
+        _ => None,
+    }
+}
+
+/// This installation has seen nothing yet: only several backends together show that one of them is behind.
+async fn look_for_newest(context: &Context, key_file: Option<PathBuf>) {
+    let compared = match (context.options(), key_file) {
+        (Ok(options), Some(file)) if !options.standbys.is_empty() => {
+            let safe = Safe::open(&context.places(), options, Unlock::KeyFile(file)).await;
+            let safe = safe.map_err(|error| context.failure(error));
+            match safe {
+                Ok(safe) => safe.learn_newest().await.map_err(|error| context.failure(error)),
+                Err(failure) => Err(failure),
+            }
+        }
+        _ => Ok(1),
+    };
+    match compared {
+        Ok(0 | 1) => {
+            output::note("freshness unverified: one backend alone cannot show that it has the newest")
+        }
+        Ok(_) => {}
+        Err(failure) => output::warn(&format!("freshness unverified: {failure}")),
+    }
 }
 
 /// The safe at the backends of the environment, in the newest form that one of those has that answer.

@@ -51,7 +51,7 @@ pub struct Promoted {
 }
 
 impl Safe {
-    fn sealed(&self) -> Result<&SealBackend> {
+    pub(super) fn sealed(&self) -> Result<&SealBackend> {
         match self.stack.layer() {
             Layer::Sealed(sealed) => Ok(sealed),
             Layer::Plain(_) => {
@@ -65,7 +65,7 @@ impl Safe {
     }
 
     /// The backends of sealed values.
-    fn group(&self) -> Result<&Arc<FailoverBackend>> {
+    pub(super) fn group(&self) -> Result<&Arc<FailoverBackend>> {
         Ok(self.sealed()?.replicas())
     }
 

@@ -497,6 +497,28 @@ async fn a_backend_that_was_away_during_a_promotion_is_told_and_tells_others() {
 }
 
 #[tokio::test]
+async fn a_new_installation_does_not_believe_a_primary_that_is_behind_another() {
+    let (home, one, two) = (Home::new().await, Switch::new("one"), Switch::new("two"));
+    let ours = open(&home, &one, &two).await;
+    set(&ours, "a", "1").await;
+    ours.drain().await.unwrap();
+    let old = one.memory.get(&path("a"), None).await.unwrap();
+    set(&ours, "a", "2").await;
+    ours.drain().await.unwrap();
+    // The primary is put back to an older state.
+    one.memory.purge(&path("a")).await.unwrap();
+    let old = NewSecret::new(old.value).with_stamp(old.stamp.unwrap());
+    one.memory.put(&path("a"), &old, &PutMode::Create).await.unwrap();
+    let other = joined(&home, &two).await;
+    let theirs = open(&other, &one, &two).await;
+    assert_eq!(theirs.learn_newest().await.unwrap(), 2);
+    assert_eq!(value(&theirs, "a").await, "2");
+    one.turn(false);
+    let alone = joined(&home, &two).await;
+    assert_eq!(open(&alone, &one, &two).await.learn_newest().await.unwrap(), 1, "nothing to compare with");
+}
+
+#[tokio::test]
 async fn a_bulk_write_that_was_killed_gets_its_outcome_from_the_next_write() {
     let (home, one, two) = (Home::new().await, Switch::new("one"), Switch::new("two"));
     let safe = open(&home, &one, &two).await;
