@@ -35,9 +35,8 @@ pub(super) async fn run(
 
 /// What a backend of this name in the configuration calls itself.
 fn place_of(context: &Context, name: &str) -> Result<String, Failure> {
-    let names = context.backend_names()?;
-    let found = names.into_iter().find(|(_, configured)| configured == name);
-    found.map(|(place, _)| place).ok_or_else(|| {
+    let found = context.backend_names()?.iter().find(|(_, configured)| *configured == name);
+    found.map(|(place, _)| place.clone()).ok_or_else(|| {
         let environment = context.configuration.settings.environment();
         Failure::usage(format!("environment {environment} has no backend of this name"))
             .hint("`secrets backend list` shows those that are configured, `secrets health` those in use")

@@ -15,7 +15,15 @@ impl Context {
     ///
     /// # Errors
     /// As [`backends::named`].
-    pub fn backend_names(&self) -> Result<BTreeMap<String, String>, Failure> {
+    pub fn backend_names(&self) -> Result<&BTreeMap<String, String>, Failure> {
+        if let Some(names) = self.names.get() {
+            return Ok(names);
+        }
+        let found = self.look_up_names()?;
+        Ok(self.names.get_or_init(|| found))
+    }
+
+    fn look_up_names(&self) -> Result<BTreeMap<String, String>, Failure> {
         let settings = &self.configuration.settings;
         let mut names: BTreeSet<&str> = settings.topology().members().map(|member| member.name).collect();
         names.extend(settings.in_force().into_iter().flat_map(|environment| environment.backends()));
@@ -46,7 +54,7 @@ impl Context {
     /// After writes were told of: tries the other backends, says who is behind, and answers the exit code.
     pub async fn written(&self, safe: &Safe, written: impl Iterator<Item = Level>) -> u8 {
         let Some(reached) = written.min().filter(|_| safe.has_several()) else { return exit::DONE };
-        let asked = self.options().map_or(Level::Primary, |options| options.failover.ack);
+        let asked = self.ack();
         if reached == Level::Local {
             output::warn(
                 "the primary cannot take it now: it waits on this machine, and goes there with a later command",
@@ -126,3 +134,29 @@ const JOURNAL: &str = "journal";
 const AFTER: Duration = Duration::from_secs(1);
 /// How long it goes on for what it wrote itself.
 const AFTER_WRITES: Duration = Duration::from_secs(5);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::args::Global;
+
+    #[test]
+    fn backends_are_made_once_for_their_names_and_not_at_all_for_the_level() {
+        let home = tempfile::tempdir().unwrap();
+        let config = home.path().join("config");
+        std::fs::create_dir(&config).unwrap();
+        std::fs::write(config.join("config.toml"), "[environments.default]\nack = \"all\"\n").unwrap();
+        let context = |backend: Option<&str>| {
+            let environment = [("SECRETS_HOME", home.path())].into_iter().collect();
+            let global = Global { backend: backend.map(str::to_owned), ..Global::default() };
+            Context::new(global, environment, home.path()).unwrap()
+        };
+        let whole = context(None);
+        assert_eq!((whole.ack(), whole.names.get().is_none()), (Level::All, true));
+        let (place, name) = whole.backend_names().unwrap().first_key_value().unwrap();
+        assert_eq!((name.as_str(), whole.name_of(place)), ("local", "local".to_owned()));
+        assert!(std::ptr::eq(whole.backend_names().unwrap(), whole.names.get().unwrap()));
+        // A backend that is chosen past the environment stands alone.
+        assert_eq!(context(Some("local")).ack(), Level::Primary);
+    }
+}
