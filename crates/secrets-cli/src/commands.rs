@@ -32,6 +32,7 @@ mod status;
 mod sync;
 mod trust;
 mod write;
+mod written;
 
 pub use context::Context;
 

@@ -28,6 +28,9 @@ pub struct SetArgs {
     /// Only where there is none yet
     #[arg(long)]
     pub create: bool,
+    /// How to print.
+    #[command(flatten)]
+    pub output: OutputArgs,
     /// What to say about it.
     #[command(flatten)]
     pub metadata: MetadataArgs,
@@ -99,6 +102,9 @@ pub struct PathsArgs {
     /// The secrets
     #[arg(required = true)]
     pub paths: Vec<OsString>,
+    /// How to print.
+    #[command(flatten)]
+    pub output: OutputArgs,
 }
 
 /// `delete` and `purge`.
@@ -111,6 +117,9 @@ pub struct DeleteArgs {
     /// All secrets at and below this path
     #[arg(long, value_name = "PATH", conflicts_with = "paths")]
     pub prefix: Option<OsString>,
+    /// How to print.
+    #[command(flatten)]
+    pub output: OutputArgs,
 }
 
 /// `history`.
@@ -132,6 +141,9 @@ pub struct RollbackArgs {
     pub path: OsString,
     /// The version whose value to write again
     pub version: String,
+    /// How to print.
+    #[command(flatten)]
+    pub output: OutputArgs,
 }
 
 /// `describe`.
@@ -151,6 +163,9 @@ pub struct DescribeArgs {
 pub struct TagArgs {
     /// The secret
     pub path: OsString,
+    /// How to print.
+    #[command(flatten)]
+    pub output: OutputArgs,
     /// What to set.
     #[command(flatten)]
     pub metadata: MetadataArgs,

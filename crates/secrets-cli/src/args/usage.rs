@@ -5,6 +5,8 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
+use super::OutputArgs;
+
 /// `run`.
 #[derive(Debug, Args)]
 #[non_exhaustive]
@@ -131,6 +133,17 @@ pub struct ImportArgs {
     /// Only where none of them exists yet
     #[arg(long)]
     pub create: bool,
+    /// Print what was written, as JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+impl ImportArgs {
+    /// How to print: `--format` is the file's here.
+    #[must_use]
+    pub fn output(&self) -> OutputArgs {
+        OutputArgs { json: self.json, ..OutputArgs::default() }
+    }
 }
 
 /// The formats of `import`.
