@@ -141,10 +141,10 @@ fn slots_are_added_listed_and_removed_and_the_last_one_stays() {
     );
     assert_eq!(scratch.call(["get", "a", "--passphrase-file", "pass"]).stdout, b"x");
     assert_eq!(scratch.call(["get", "a", "--key-file", "second.key"]).stdout, b"x");
-    assert_eq!(scratch.call(["key", "remove", "1", "--key-file", "second.key"]).code, 0);
+    assert_eq!(scratch.call(["key", "remove", "1", "--yes", "--key-file", "second.key"]).code, 0);
     scratch.call(["get", "a"]).refused(19, "no slot");
-    assert_eq!(scratch.call(["key", "remove", "2", "--key-file", "second.key"]).code, 0);
-    scratch.call(["key", "remove", "3", "--key-file", "second.key"]).refused(2, "slot");
+    assert_eq!(scratch.call(["key", "remove", "2", "--yes", "--key-file", "second.key"]).code, 0);
+    scratch.call(["key", "remove", "3", "--yes", "--key-file", "second.key"]).refused(2, "slot");
     scratch
         .call(["key", "add", "recovery-phrase", "--key-file", "second.key"])
         .refused(2, "on a terminal only");
