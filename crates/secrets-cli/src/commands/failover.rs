@@ -154,7 +154,7 @@ async fn promote(context: &Context, name: &str, accept_behind: bool) -> Result<u
     }
     if !context.global.yes {
         if !context.terminal.can_ask() {
-            return Err(Failure::usage("this needs --yes where nobody can be asked"));
+            return Err(Failure::usage("this needs --yes when nobody can be asked"));
         }
         let question = format!("Make {name} the primary for every installation?");
         if !context.terminal.confirm(&question)? {
@@ -167,23 +167,23 @@ async fn promote(context: &Context, name: &str, accept_behind: bool) -> Result<u
     let promoted = safe.promote(&place, &config).await.map_err(|error| {
         let failure = context.failure(error);
         if failure.code() == exit::CONFLICT && !accept_behind {
-            failure.hint("`secrets sync plan` shows what differs; --accept-behind goes on all the same")
+            failure.hint("`secrets sync plan` shows what differs; --accept-behind promotes it anyway")
         } else {
             failure
         }
     })?;
     output::note(&format!("{name} is the primary now (term {})", promoted.term));
     for place in &promoted.untold {
-        output::warn(&format!("{} was not reached: it is told when it is back", context.name_of(place)));
+        output::warn(&format!("{} could not be reached: it is told when it is back", context.name_of(place)));
     }
     if !promoted.behind.is_empty() {
         output::warn(&format!(
-            "{} to be resolved: `secrets sync plan`",
+            "{} left behind: `secrets sync plan` shows what differs, `secrets sync resolve PATH` decides",
             counted(promoted.behind.len(), "secret")
         ));
     }
     output::note(&format!(
-        "write `primary = \"{name}\"` into the configuration when the old one will not be it again"
+        "if the old primary is not coming back, set `primary = \"{name}\"` in the configuration"
     ));
     context.after(&safe).await;
     Ok(exit::DONE)
