@@ -23,7 +23,8 @@ pub(crate) struct Arguments {
 }
 
 /// The crates that others pick one by one, with any backend crate beside them.
-const STANDALONE: [&str; 4] = ["secrets-crypto", "secrets-backend", "secrets-audit", "secrets-policy"];
+const STANDALONE: [&str; 5] =
+    ["secrets-crypto", "secrets-backend", "secrets-audit", "secrets-multicloud", "secrets-manager"];
 
 type Step = (&'static str, fn(&Shell) -> Result<Tally>);
 

@@ -51,6 +51,7 @@ enum Source {
     Value(Arc<SecretBytes>),
     File(PathBuf),
     Backend(Arc<dyn SecretBackend>, SecretPath),
+    Missing(Arc<str>),
 }
 
 /// An AWS identity, proven by a signed `GetCallerIdentity` request that Vault sends on.
@@ -162,9 +163,27 @@ impl Credential {
         Self(Source::Backend(backend, path))
     }
 
+    /// A secret that is not there, and why: a backend with it can be made, described and combined with others, and every
+    /// call that needs the secret is `Unauthenticated`.
+    ///
+    /// `why` is shown in errors, after the name of the setting; nothing secret may be in it.
+    ///
+    /// ```
+    /// use secrets_backend_hcvault::{Auth, Credential, HcVaultBackend, HcVaultConfig};
+    ///
+    /// let auth = Auth::Token(Credential::missing("there is no token in VAULT_TOKEN"));
+    /// let backend = HcVaultBackend::new(HcVaultConfig::new("https://vault.example.org:8200", auth))?;
+    /// println!("{}", backend.least_policy("app/"));
+    /// # Ok::<(), secrets_backend_hcvault::InvalidConfig>(())
+    /// ```
+    #[must_use]
+    pub fn missing(why: &str) -> Self {
+        Self(Source::Missing(why.into()))
+    }
+
     /// Whether reading it again could give another secret.
     pub(crate) fn may_change(&self) -> bool {
-        !matches!(self.0, Source::Value(_))
+        !matches!(self.0, Source::Value(_) | Source::Missing(_))
     }
 
     /// The secret, as text without white space around it; `setting` names it in errors.
@@ -191,6 +210,9 @@ impl Credential {
                 }
                 Zeroizing::new(secret.value.expose().to_vec())
             }
+            Source::Missing(why) => {
+                return Err(Failure::new(ErrorKind::Unauthenticated, format!("{setting}: {why}")));
+            }
         };
         let text = std::str::from_utf8(&bytes).unwrap_or_default().trim();
         if text.is_empty() || text.chars().any(char::is_control) {
@@ -206,6 +228,26 @@ impl fmt::Debug for Credential {
             Source::Value(_) => f.write_str("Credential(..)"),
             Source::File(path) => write!(f, "Credential(file {})", path.display()),
             Source::Backend(backend, path) => write!(f, "Credential({path} on {backend})"),
+            Source::Missing(_) => f.write_str("Credential(missing)"),
         }
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::disallowed_methods, reason = "tests have runtimes of their own")]
+mod tests {
+    use secrets_backend::Operation;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_missing_secret_is_unauthenticated_and_says_why() {
+        let missing = Credential::missing("there is none in VAULT_TOKEN");
+        let failure = missing.read("auth.token").await.unwrap_err();
+        assert_eq!(failure.kind, ErrorKind::Unauthenticated);
+        let error = failure.of(Operation::Get, "hcvault", None);
+        assert_eq!(error.detail(), Some("auth.token: there is none in VAULT_TOKEN"));
+        assert!(!missing.may_change());
+        assert_eq!(format!("{missing:?}"), "Credential(missing)");
     }
 }

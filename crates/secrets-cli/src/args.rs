@@ -56,39 +56,39 @@ pub struct Global {
     /// The backend to use [env: SECRETS_BACKEND]
     #[arg(short, long, global = true, value_name = "NAME")]
     pub backend: Option<String>,
-    /// With the backend vault: the address of the server [env: VAULT_ADDR]; with azure: that of the vault
+    /// Backend vault: the address of the server [env: VAULT_ADDR]; backend azure: that of the vault
     /// [env: AZURE_KEYVAULT_URL]
     #[arg(long, global = true, value_name = "URL")]
     pub vault_url: Option<String>,
-    /// With the backend vault: the token; others on this machine see it [env: VAULT_TOKEN]
+    /// Backend vault: the token; other users of this machine can see it, unlike the variable's [env: VAULT_TOKEN]
     #[arg(long, global = true, value_name = "TOKEN")]
     pub token: Option<String>,
-    /// With the backend azure: the tenant that the vault belongs to [env: AZURE_TENANT_ID]
+    /// Backend azure: the tenant that the vault belongs to [env: AZURE_TENANT_ID]
     #[arg(long, global = true, value_name = "ID")]
     pub tenant_id: Option<String>,
-    /// With the backend azure: the application or the identity that asks [env: AZURE_CLIENT_ID]
+    /// Backend azure: the application or identity to log in as [env: AZURE_CLIENT_ID]
     #[arg(long, global = true, value_name = "ID")]
     pub client_id: Option<String>,
-    /// With the backend aws: the region, such as eu-central-1 [env: AWS_REGION]
+    /// Backend aws: the region, such as eu-central-1 [env: AWS_REGION]
     #[arg(long, global = true, value_name = "REGION")]
     pub region: Option<String>,
-    /// With the backend aws: a profile of AWS's own files [env: AWS_PROFILE]
+    /// Backend aws: a profile in AWS's own configuration files [env: AWS_PROFILE]
     #[arg(long, global = true, value_name = "NAME")]
     pub profile: Option<String>,
-    /// With the backend aws: a role to assume
+    /// Backend aws: a role to assume
     #[arg(long, global = true, value_name = "ARN")]
     pub role_arn: Option<String>,
-    /// With the backend aws: another address of the service [env: AWS_ENDPOINT_URL]
+    /// Backend aws: the address of the service, if it is not AWS's own [env: AWS_ENDPOINT_URL]
     #[arg(long, global = true, value_name = "URL")]
     pub endpoint_url: Option<String>,
-    /// With the backend aws, before the command: what all names there start with
+    /// Backends aws and azure, before the command: what every name there starts with
     // Not global: after a command, `--prefix` is the command's own, and names paths.
     #[arg(long = "prefix", value_name = "TEXT")]
     pub name_prefix: Option<String>,
-    /// With the backend vault, aws or azure: values as other programs read and write them, not sealed
+    /// Backends vault, aws and azure: read and write plain values, as other programs do, instead of sealed ones
     #[arg(long, global = true)]
     pub no_seal: bool,
-    /// The configuration file to use instead of the project's and the user's [env: SECRETS_CONFIG]
+    /// The configuration file to use instead of the project's and your own [env: SECRETS_CONFIG]
     #[arg(short, long, global = true, value_name = "FILE")]
     pub config: Option<PathBuf>,
     /// The key file that unlocks the safe [env: SECRETS_KEY_FILE]
@@ -97,26 +97,27 @@ pub struct Global {
     /// A file that holds the passphrase [env: SECRETS_PASSPHRASE_FILE]
     #[arg(long, global = true, value_name = "FILE")]
     pub passphrase_file: Option<PathBuf>,
-    /// Of several backends, let no other than the primary answer
+    /// Fail rather than read from another backend than the primary
     #[arg(long, global = true)]
     pub require_primary: bool,
-    /// Of several backends, let another than the primary answer only where it was compared with that one and lacked
-    /// nothing this long ago at most, such as 15m
+    /// Accept another backend's answer only if `sync plan` or `apply` found it complete within this time, such as
+    /// 15m
     #[arg(long, global = true, value_name = "TIME")]
     pub max_staleness: Option<String>,
-    /// Say what would be written, write nothing
+    /// Say what would be written, but write nothing
     #[arg(short = 'n', long, global = true)]
     pub dry_run: bool,
-    /// Answer yes to questions
+    /// Answer yes to every question
     #[arg(short, long, global = true)]
     pub yes: bool,
     /// Never ask; fail instead
     #[arg(long, global = true)]
     pub non_interactive: bool,
-    /// Why, for the audit log
+    /// The reason for this access, kept in the audit log
     #[arg(long, global = true, value_name = "TEXT")]
     pub reason: Option<String>,
-    /// Say more on stderr; twice for still more [env: SECRETS_LOG takes a filter]
+    /// Say more on stderr; repeat it for still more. SECRETS_LOG takes a filter such as secrets_manager=debug; what
+    /// either of them asks for is shown
     #[arg(short, long, global = true, action = ArgAction::Count)]
     pub verbose: u8,
 }
@@ -158,9 +159,9 @@ pub enum OutputFormat {
 #[derive(Debug, Subcommand)]
 #[non_exhaustive]
 pub enum Command {
-    /// Make a safe, with the slots that you choose
+    /// Make a safe, and choose what unlocks it
     Init(InitArgs),
-    /// Make this machine another installation of the safe that the backend holds
+    /// Use the safe that the backend already holds from this machine, too
     Join(JoinArgs),
     /// Store a value under a path
     Set(SetArgs),
@@ -178,7 +179,7 @@ pub enum Command {
     Purge(DeleteArgs),
     /// List the versions of a secret
     History(HistoryArgs),
-    /// Write an old value as a new version
+    /// Make an old value current again, as a new version
     Rollback(RollbackArgs),
     /// Show a secret's metadata, never its value
     Describe(DescribeArgs),
@@ -193,15 +194,15 @@ pub enum Command {
     Import(ImportArgs),
     /// Show what is set up here; contacts nothing
     Status(OutputArgs),
-    /// Show the places that are configured, and what they need; contacts nothing
+    /// Show the configured backends and what they need; only `describe --secret` contacts one
     #[command(subcommand)]
     Backend(BackendCommand),
-    /// Ask each backend of the environment whether it answers; exit 20 where one does not
+    /// Ask each backend of the environment whether it answers; exit 20 if one does not
     Health(HealthArgs),
-    /// Compare the backends of the environment, and bring them what they lack
+    /// Compare the backends of the environment, and bring each what it lacks
     #[command(subcommand)]
     Sync(SyncCommand),
-    /// Try what happens without a backend, or make another the primary
+    /// Try what would happen without a backend, or make another one the primary
     #[command(subcommand)]
     Failover(FailoverCommand),
     /// Trust this project's configuration file as it is now
@@ -209,7 +210,7 @@ pub enum Command {
     /// Read and check the audit log
     #[command(subcommand)]
     Audit(AuditCommand),
-    /// Show and check the configuration, or make one from other tools' files
+    /// Show or check the configuration, or make one from other tools' files
     #[command(subcommand)]
     Config(ConfigCommand),
     /// Manage what unlocks the safe

@@ -1,4 +1,4 @@
-//! The commands: each reads its arguments, makes one call to the library, and prints.
+//! The commands: each reads its arguments, calls the library, and prints.
 
 use std::ffi::OsString;
 use std::io::{self, Write};
@@ -32,6 +32,7 @@ mod status;
 mod sync;
 mod trust;
 mod write;
+mod written;
 
 pub use context::Context;
 
@@ -56,56 +57,60 @@ pub async fn main(arguments: Vec<OsString>, environment: Environment) -> u8 {
 
 async fn dispatch(cli: Cli, environment: Environment) -> Result<u8, Failure> {
     if cli.exit_codes {
-        for (code, meaning) in exit::TABLE {
-            output::line(&format!("{code:>3}  {meaning}"))?;
-        }
-        output::line(
-            "`run` returns its program's code, 128+n where signal n ended it, 127 where it is not found and 126 where it cannot be started.",
-        )?;
-        return Ok(exit::DONE);
+        return exit_codes();
     }
     let Some(command) = cli.command else {
         return Err(Failure::usage("no command").hint("`secrets --help` lists them"));
     };
     let directory = std::env::current_dir().unwrap_or_else(|_| Path::new("/").to_owned());
-    // `trust` and `config check` are there to look at files that would be refused here.
-    match &command {
-        Command::Trust(args) => return trust::run(args, &cli.global, &environment, &directory),
-        Command::Config(args) => return config::run(args, &cli.global, &environment, &directory),
-        _ => {}
-    }
-    let mut global = cli.global;
-    // What a drill does without is none of the choice of backends.
-    let drilled = match &command {
-        Command::Failover(FailoverCommand::Drill { .. }) => global.backend.take(),
-        _ => None,
-    };
-    let context = Context::new(global, environment, &directory)?;
+    let global = cli.global;
+    let context = || Context::new(global.clone(), environment.clone(), &directory);
     match command {
-        Command::Init(args) => init::run(&context, &args).await,
-        Command::Join(args) => join::run(&context, &args).await,
-        Command::Set(args) => write::set(&context, &args).await,
-        Command::Get(args) => read::get(&context, &args).await,
-        Command::List(args) => read::list(&context, &args).await,
-        Command::Delete(args) => bulk::delete(&context, &args).await,
-        Command::Undelete(args) => bulk::undelete(&context, &args).await,
-        Command::Purge(args) => bulk::purge(&context, &args).await,
-        Command::History(args) => read::history(&context, &args).await,
-        Command::Rollback(args) => write::rollback(&context, &args).await,
-        Command::Describe(args) => read::describe(&context, &args).await,
-        Command::Tag(args) => write::tag(&context, &args).await,
-        Command::Run(args) => run::run(&context, &args).await,
-        Command::Export(args) => export::run(&context, &args).await,
-        Command::Import(args) => import::run(&context, &args).await,
-        Command::Status(args) => status::run(&context, args),
-        Command::Backend(args) => backend::run(&context, &args).await,
-        Command::Health(args) => health::run(&context, args).await,
-        Command::Sync(command) => sync::run(&context, &command).await,
-        Command::Failover(command) => failover::run(&context, &command, drilled.as_deref()).await,
-        Command::Audit(args) => audit::run(&context, &args).await,
-        Command::Key(args) => key::run(&context, &args).await,
-        Command::Trust(_) | Command::Config(_) => Ok(exit::DONE),
+        // They are there to look at files that would be refused elsewhere.
+        Command::Trust(args) => trust::run(&args, &global, &environment, &directory),
+        Command::Config(args) => config::run(&args, &global, &environment, &directory),
+        Command::Init(args) => init::run(&context()?, &args).await,
+        Command::Join(args) => join::run(&context()?, &args).await,
+        Command::Set(args) => write::set(&context()?, &args).await,
+        Command::Get(args) => read::get(&context()?, &args).await,
+        Command::List(args) => read::list(&context()?, &args).await,
+        Command::Delete(args) => bulk::delete(&context()?, &args).await,
+        Command::Undelete(args) => bulk::undelete(&context()?, &args).await,
+        Command::Purge(args) => bulk::purge(&context()?, &args).await,
+        Command::History(args) => read::history(&context()?, &args).await,
+        Command::Rollback(args) => write::rollback(&context()?, &args).await,
+        Command::Describe(args) => read::describe(&context()?, &args).await,
+        Command::Tag(args) => write::tag(&context()?, &args).await,
+        Command::Run(args) => run::run(&context()?, &args).await,
+        Command::Export(args) => export::run(&context()?, &args).await,
+        Command::Import(args) => import::run(&context()?, &args).await,
+        Command::Status(args) => status::run(&context()?, args),
+        Command::Backend(args) => backend::run(&context()?, &args).await,
+        Command::Health(args) => health::run(&context()?, args).await,
+        Command::Sync(command) => sync::run(&context()?, &command).await,
+        Command::Failover(command) => {
+            let mut global = global.clone();
+            // What a drill does without is not the backend to use.
+            let drilled = match &command {
+                FailoverCommand::Drill { .. } => global.backend.take(),
+                FailoverCommand::Promote { .. } => None,
+            };
+            let context = Context::new(global, environment, &directory)?;
+            failover::run(&context, &command, drilled.as_deref()).await
+        }
+        Command::Audit(args) => audit::run(&context()?, &args).await,
+        Command::Key(args) => key::run(&context()?, &args).await,
     }
+}
+
+fn exit_codes() -> Result<u8, Failure> {
+    for (code, meaning) in exit::TABLE {
+        output::line(&format!("{code:>3}  {meaning}"))?;
+    }
+    output::line(
+        "`run` returns its program's code, 128+n if signal n ended it, 127 if it is not found and 126 if it cannot be started.",
+    )?;
+    Ok(exit::DONE)
 }
 
 /// Prints what went wrong and what to try next.
@@ -141,8 +146,10 @@ pub fn report_usage(error: &clap::Error) -> u8 {
         typed.is_none_or(|typed| typed.starts_with("--") || typed.starts_with('<') || typed.starts_with('['));
     if error.kind() == ErrorKind::UnknownArgument && !is_flag {
         report(
-            &Failure::usage("an argument too many; it is not shown, since it may be a part of a value")
-                .hint("put a value with spaces in quotes, or leave it out to be asked for it"),
+            &Failure::usage(
+                "there is one argument too many; it is not shown, since it may be part of a value",
+            )
+            .hint("put a value with spaces in quotes, or leave it out to be asked for it"),
         );
     } else if matches!(
         error.kind(),

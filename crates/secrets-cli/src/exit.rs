@@ -92,7 +92,7 @@ pub fn failure(error: Error, places: &Places) -> Failure {
     let hint = match &error {
         Error::Backend(error) if is_caused_by::<ForeignPlace>(error) => Some(hints::FOREIGN_PLACE),
         Error::Backend(error) if is_caused_by::<KeyringsDiffer>(error) => {
-            Some("`secrets key rotate` makes one of both")
+            Some("`secrets key rotate` merges both")
         }
         Error::Backend(error)
             if error.kind() == ErrorKind::Conflict && error.operation() == Operation::Get =>

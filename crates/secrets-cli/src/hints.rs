@@ -26,14 +26,14 @@ pub fn of_kind(kind: ErrorKind) -> Option<&'static str> {
             "`secrets list` shows what is there, `secrets list --deleted` also what was deleted"
         }
         ErrorKind::AlreadyExists => "leave out --create to write a new version",
-        ErrorKind::Conflict => "look at `secrets history`, then try again with the present version",
+        ErrorKind::Conflict => "look at `secrets history`, then try again with the current version",
         ErrorKind::Tampered => {
             "do not use the value; `secrets history` names other versions, `secrets audit verify` checks the log"
         }
         ErrorKind::Stale => "an older copy was put in place of a newer one; restore the newer one",
         ErrorKind::AuditUnavailable => "nothing was given out; make the audit log writable, then try again",
         ErrorKind::Unauthenticated => {
-            "log in anew where the credentials come from: `aws sso login` or another AWS_PROFILE, `vault login`"
+            "log in where the credentials come from: `vault login`, `aws sso login` or another AWS_PROFILE, `az login`; or name others in the configuration"
         }
         ErrorKind::Unavailable | ErrorKind::TimedOut | ErrorKind::RateLimited => "try again",
         _ => return None,
@@ -41,7 +41,7 @@ pub fn of_kind(kind: ErrorKind) -> Option<&'static str> {
 }
 
 /// What to try where a backend has two contents for one version.
-pub const CONTESTED: &str = "two were written at one moment: `secrets sync resolve PATH` shows both, `--take` makes one of them the next version";
+pub const CONTESTED: &str = "two versions were written at the same moment: `secrets sync resolve PATH` shows both, and `--take` makes one of them the next version";
 /// What to try where a backend holds another safe.
 pub const FOREIGN_PLACE: &str =
     "`secrets join` makes this machine an installation of that safe; another `prefix` keeps two safes apart";

@@ -20,3 +20,8 @@ pub mod places;
 pub mod process;
 pub mod prompt;
 pub mod trust;
+
+/// The examples of the page on embedding, which a test runs: this crate has every dependency that they need.
+#[cfg(all(doctest, feature = "local"))]
+#[doc = include_str!("../../../docs/embedding.md")]
+mod embedding {}

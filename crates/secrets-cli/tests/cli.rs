@@ -27,6 +27,8 @@ mod configuration_migrate;
 mod configuration_topologies;
 #[path = "cli/cores.rs"]
 mod cores;
+#[path = "cli/documents.rs"]
+mod documents;
 #[path = "cli/dotenv_packages.rs"]
 mod dotenv_packages;
 #[path = "cli/exchange.rs"]

@@ -37,7 +37,7 @@ fn allowed(from: &str, to: &str) -> bool {
         return false;
     }
     match from {
-        "secrets-crypto" | "secrets-audit" | "secrets-policy" | "secrets-backend" | "xtask" => false,
+        "secrets-crypto" | "secrets-audit" | "secrets-backend" | "xtask" => false,
         // Its simulation stands on what the manager stands on.
         "secrets-testkit" => {
             ["secrets-audit", "secrets-backend", "secrets-crypto", "secrets-manager", "secrets-multicloud"]
@@ -45,10 +45,8 @@ fn allowed(from: &str, to: &str) -> bool {
         }
         "secrets-multicloud" => to == "secrets-backend",
         "secrets-manager" => {
-            ["secrets-audit", "secrets-backend", "secrets-crypto", "secrets-multicloud", "secrets-policy"]
-                .contains(&to)
+            ["secrets-audit", "secrets-backend", "secrets-crypto", "secrets-multicloud"].contains(&to)
         }
-        "secrets-agent" => to == "secrets-manager" || !to.starts_with("secrets-backend-"),
         "secrets-cli" | "secrets-benches" => true,
         backend if backend.starts_with("secrets-backend-") => to == "secrets-backend",
         _ => false,
@@ -87,7 +85,7 @@ mod tests {
         assert!(finds("secrets-backend-aws", "secrets-crypto"));
         assert!(finds("secrets-multicloud", "secrets-backend-local"));
         assert!(finds("secrets-manager", "secrets-backend-local"));
-        assert!(finds("secrets-agent", "secrets-cli"));
+        assert!(finds("secrets-manager", "secrets-cli"));
         assert!(finds("secrets-cli", "secrets-testkit"));
         assert!(finds("secrets-testkit", "secrets-backend-local"));
         assert!(finds("secrets-unheard-of", "secrets-backend"));

@@ -3,7 +3,9 @@
 use std::path::PathBuf;
 
 use secrets_backend::{ErrorKind, SecretBackend, SecretPath};
-use secrets_backend_hcvault::{Auth, Credential, Engine, HcVaultBackend, HcVaultConfig};
+use secrets_backend_hcvault::{
+    Auth, AwsCredentials, AwsIam, Credential, Engine, HcVaultBackend, HcVaultConfig,
+};
 use secrets_testkit::{Answer, Responder};
 use serde_json::json;
 
@@ -105,6 +107,33 @@ async fn a_missing_file_of_a_login_is_named() {
     let error = get(config).await;
     assert_eq!(error.kind(), ErrorKind::InvalidInput);
     assert!(error.detail().unwrap().starts_with("auth.jwt:"), "{error}");
+}
+
+#[tokio::test]
+async fn a_login_without_its_secret_is_unauthenticated_and_makes_no_call() {
+    let responder = Responder::start().unwrap();
+    let missing = || Credential::missing("nobody gave one");
+    let password =
+        Auth::Userpass { mount: "userpass".to_owned(), username: "me".to_owned(), password: missing() };
+    let keys =
+        AwsCredentials { access_key_id: String::new(), secret_access_key: missing(), session_token: None };
+    for (auth, setting) in [
+        (Auth::Token(missing()), "auth.token"),
+        (password, "auth.password"),
+        (Auth::AwsIam(AwsIam::new(keys)), "auth.secret_access_key"),
+    ] {
+        let mut config = config(responder.url());
+        config.auth = auth;
+        let backend = HcVaultBackend::new(config).unwrap();
+        assert!(backend.least_policy("app/").contains("secret/data/app/"));
+        for error in
+            [backend.get(&"a".parse().unwrap(), None).await.unwrap_err(), backend.check().await.unwrap_err()]
+        {
+            assert_eq!(error.kind(), ErrorKind::Unauthenticated);
+            assert_eq!(error.detail(), Some(&*format!("{setting}: nobody gave one")));
+        }
+    }
+    assert!(responder.requests().is_empty());
 }
 
 #[tokio::test]

@@ -10,7 +10,7 @@ use super::OutputArgs;
 #[derive(Clone, Copy, Debug, Args)]
 #[non_exhaustive]
 pub struct HealthArgs {
-    /// Ask again every so many seconds, until interrupted
+    /// Ask again until interrupted, every 5 seconds or as many as are given
     #[arg(long, value_name = "SECONDS", num_args = 0..=1, default_missing_value = "5", value_parser = clap::value_parser!(u32).range(1..))]
     pub watch: Option<u32>,
     /// How to print.
@@ -25,13 +25,13 @@ pub struct PlanArgs {
     /// Only secrets at and below this path
     #[arg(long, value_name = "PREFIX")]
     pub only: Option<OsString>,
-    /// Who gets what from whom
+    /// Which way secrets go
     #[arg(long, value_enum, value_name = "DIRECTION", default_value_t = SyncDirection::Both)]
     pub direction: SyncDirection,
-    /// Read and open each copy, instead of comparing what listings claim
+    /// Read and open each copy instead of trusting what the backends list
     #[arg(long)]
     pub verify: bool,
-    /// Delete at the others what the primary never had; with --direction push
+    /// With --direction push: delete from the others what the primary never had
     #[arg(long)]
     pub delete_extra: bool,
     /// How to print.
@@ -43,12 +43,12 @@ pub struct PlanArgs {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 #[non_exhaustive]
 pub enum SyncDirection {
-    /// Each gets the newest, whoever has it.
+    /// Each backend gets the newest version, whoever has it
     #[default]
     Both,
-    /// The others get what the primary has.
+    /// The others get what the primary has
     Push,
-    /// The primary gets what another has that is newer.
+    /// The primary gets what is newer elsewhere
     Pull,
 }
 
@@ -56,41 +56,41 @@ pub enum SyncDirection {
 #[derive(Debug, Subcommand)]
 #[non_exhaustive]
 pub enum SyncCommand {
-    /// Show what the backends lack of each other; exit 20 where that is something
+    /// Show what the backends lack of each other; exit 20 if they differ
     Plan(PlanArgs),
-    /// Bring the backends what they lack; it can be stopped and run again
+    /// Bring each backend what it lacks; can be stopped and run again; exit 20 if something is left
     Apply {
         /// What is compared.
         #[command(flatten)]
         plan: PlanArgs,
-        /// Also write over versions that cannot be shown to be older ones of the same history
+        /// Also overwrite versions that cannot be shown to be older ones of the same history
         #[arg(long)]
         accept_unproven: bool,
     },
-    /// Decide between versions of a secret that were written without each other
+    /// Decide between versions of a secret that were written independently of each other
     Resolve {
         /// The path of the secret
         path: OsString,
-        /// Whose version becomes the new one everywhere: a backend, or `journal` for this machine's own; shows who has
-        /// which, without it
+        /// Whose version to keep: a backend, or `journal` for this machine's own; without it, lists who holds which
+        /// version
         #[arg(long, value_name = "NAME")]
         take: Option<String>,
         /// How to print.
         #[command(flatten)]
         output: OutputArgs,
     },
-    /// Seal the plain secrets of another backend into this environment; they stay there as they are
+    /// Copy the plain secrets of another backend into this environment, sealed; they stay there as they are
     Import {
         /// The backend of plain values, by its name in the configuration
         from: String,
         /// Only secrets at and below this path
         #[arg(long, value_name = "PREFIX")]
         only: Option<OsString>,
-        /// Also write over secrets that are here and differ
+        /// Also overwrite secrets that are here and differ
         #[arg(long)]
         overwrite: bool,
     },
-    /// Write this environment's secrets in clear into another backend, for programs that read them there
+    /// Copy this environment's secrets to another backend in the clear, for programs that read them there
     Export {
         /// The backend of plain values, by its name in the configuration
         to: String,
@@ -104,7 +104,7 @@ pub enum SyncCommand {
 #[derive(Debug, Subcommand)]
 #[non_exhaustive]
 pub enum FailoverCommand {
-    /// Read every secret as if the backend named by --backend could not be reached; exit 20 where one cannot be read
+    /// Read every secret as if the backend named by --backend were down; exit 20 if one cannot be read
     Drill {
         /// Only secrets at and below this path
         #[arg(long, value_name = "PREFIX")]
@@ -113,11 +113,11 @@ pub enum FailoverCommand {
         #[command(flatten)]
         output: OutputArgs,
     },
-    /// Make a backend the primary, for every installation; the old one stands by when it returns
+    /// Make a backend the primary for every installation; the old primary stands by when it returns
     Promote {
         /// The backend, by its name in the configuration
         name: String,
-        /// Also where another backend has what this one cannot be brought to; `sync resolve` decides later
+        /// Promote even if it could not be brought up to date; `sync resolve` decides later
         #[arg(long)]
         accept_behind: bool,
     },

@@ -11,13 +11,13 @@ use super::OutputArgs;
 #[derive(Debug, Args)]
 #[non_exhaustive]
 pub struct InitArgs {
-    /// Also unlock by a passphrase, which is asked for twice
+    /// Also unlock with a passphrase, which is asked for twice
     #[arg(long)]
     pub passphrase: bool,
-    /// Make no key file; the passphrase alone unlocks
+    /// Make no key file: the passphrase alone unlocks the safe
     #[arg(long, requires = "passphrase")]
     pub no_key_file: bool,
-    /// Also unlock by 24 words, shown once, on a terminal only
+    /// Also unlock with a recovery phrase: 24 words, shown once, on a terminal only
     #[arg(long)]
     pub recovery_phrase: bool,
 }
@@ -26,10 +26,10 @@ pub struct InitArgs {
 #[derive(Debug, Args)]
 #[non_exhaustive]
 pub struct JoinArgs {
-    /// The fingerprint that the safe must have, as `secrets key fingerprint` shows it elsewhere
+    /// The fingerprint that the safe must have: what `secrets key fingerprint` shows on a machine that uses it
     #[arg(long, value_name = "TEXT")]
     pub fingerprint: Option<String>,
-    /// Give this machine a key file and a slot of its own, as after a recovery phrase
+    /// Give this machine a key file of its own, with a slot; for example after unlocking with a recovery phrase
     #[arg(long)]
     pub own_key_file: bool,
 }
@@ -38,9 +38,9 @@ pub struct JoinArgs {
 #[derive(Debug, Args)]
 #[non_exhaustive]
 pub struct TrustArgs {
-    /// The project file, or its directory; the one found by walking up where it is left out
+    /// The project file, or its directory; if left out, the one found here or in a directory above
     pub file: Option<PathBuf>,
-    /// Trust it no longer
+    /// Stop trusting it
     #[arg(long)]
     pub remove: bool,
     /// Show what is trusted
@@ -57,11 +57,11 @@ pub struct TrustArgs {
 pub enum BackendCommand {
     /// List the backends of the configuration; `*` marks the one in force
     List(OutputArgs),
-    /// Show what a backend can do and the least that its credentials must be allowed
+    /// Show what a backend can do, and the least that its credentials must be allowed to do
     Describe {
-        /// Its name; the one in force where it is left out
+        /// Its name; if left out, the backend in force
         name: Option<String>,
-        /// Also ask the service what it keeps about this secret: copies in other regions, its own policy
+        /// Also ask the service what it keeps about this secret, such as copies in other regions and its policy
         #[arg(long, value_name = "PATH")]
         secret: Option<OsString>,
         /// How to print.
@@ -76,7 +76,7 @@ pub enum BackendCommand {
 pub enum AuditCommand {
     /// Show entries, newest last
     Show {
-        /// At most this many, the newest
+        /// Show the newest N
         #[arg(long, value_name = "N", default_value_t = 50)]
         last: usize,
         /// Only entries on this secret
@@ -86,7 +86,7 @@ pub enum AuditCommand {
         #[command(flatten)]
         output: OutputArgs,
     },
-    /// Check every signature, the chain and the head; exit 20 where one is broken
+    /// Check every signature, the chain and the head; exit 20 if one is broken
     Verify {
         /// Check this log instead of the safe's own
         #[arg(long, value_name = "FILE", requires = "public_key")]
@@ -94,7 +94,7 @@ pub enum AuditCommand {
         /// The public key to check against: 64 hexadecimal digits, or as `audit export` writes it
         #[arg(long, value_name = "KEY")]
         public_key: Option<String>,
-        /// A signed checkpoint that the log has to continue
+        /// A signed checkpoint that the log must extend
         #[arg(long, value_name = "FILE")]
         checkpoint: Option<PathBuf>,
         /// How to print.
@@ -118,7 +118,7 @@ pub enum ConfigCommand {
     Check(OutputArgs),
     /// Print `secrets.toml` for other tools' `cloud_config.yaml` and `.env`, and what became of each setting
     Migrate {
-        /// The files; without any, those of the working directory
+        /// The files; if left out, those in the working directory
         #[arg(value_name = "FILE")]
         files: Vec<PathBuf>,
         /// Write to a new file instead of stdout
@@ -138,24 +138,24 @@ pub enum KeyCommand {
         /// What to add
         #[arg(value_enum)]
         kind: SlotKind,
-        /// A name for people, at most 32 bytes
+        /// A label for people, at most 32 bytes
         #[arg(long, value_name = "TEXT", default_value = "")]
         label: String,
         /// Where to write the new key file
         #[arg(long, value_name = "FILE", required_if_eq("kind", "key-file"))]
         out: Option<PathBuf>,
-        /// A file that holds the new passphrase, where nobody can be asked
+        /// A file that holds the new passphrase, instead of asking for it
         #[arg(long, value_name = "FILE")]
         new_passphrase_file: Option<PathBuf>,
-        /// How the passphrase is stretched, for this slot
+        /// The key derivation function of the new passphrase
         #[arg(long, value_enum)]
         kdf: Option<KdfChoice>,
     },
-    /// Seal from now on under a new key; what is there stays readable
+    /// Seal under a new key from now on; what is there stays readable
     Rotate(OutputArgs),
-    /// Show the safe's fingerprint, to be compared when another installation joins
+    /// Show the safe's fingerprint, to compare when another machine joins
     Fingerprint(OutputArgs),
-    /// Remove a slot; the last one stays
+    /// Remove a slot for good; the last one cannot be removed
     Remove {
         /// Its number in `key list`
         slot: u8,

@@ -13,7 +13,7 @@ use super::OutputArgs;
 pub struct SetArgs {
     /// Where to store it, such as app/db/password
     pub path: OsString,
-    /// The value; `-` reads stdin, `@FILE` a file. Better left out: then it is asked for, or read from a pipe
+    /// The value; `-` reads stdin, `@FILE` reads a file. Better left out: it is then asked for, or read from a pipe
     #[arg(allow_hyphen_values = true)]
     pub value: Option<OsString>,
     /// Read the value from a file, byte for byte
@@ -22,12 +22,15 @@ pub struct SetArgs {
     /// Keep a newline at the end of stdin
     #[arg(long)]
     pub raw: bool,
-    /// Only where this is the current version
+    /// Write only if this is the current version
     #[arg(long, value_name = "VERSION", conflicts_with = "create")]
     pub if_version: Option<String>,
-    /// Only where there is none yet
+    /// Write only if there is no such secret yet
     #[arg(long)]
     pub create: bool,
+    /// How to print.
+    #[command(flatten)]
+    pub output: OutputArgs,
     /// What to say about it.
     #[command(flatten)]
     pub metadata: MetadataArgs,
@@ -44,7 +47,7 @@ pub struct MetadataArgs {
     /// What the secret is for
     #[arg(long, value_name = "TEXT")]
     pub description: Option<String>,
-    /// When the value stops being valid: a date (2027-01-31), a time (2027-01-31T12:00:00Z), or from now (90d)
+    /// When the value expires: a date (2027-01-31), a time (2027-01-31T12:00:00Z), or days from now (90d)
     #[arg(long, value_name = "WHEN")]
     pub expires: Option<String>,
     /// How sensitive it is, in your own scale
@@ -53,10 +56,10 @@ pub struct MetadataArgs {
     /// Media type of the value, such as application/json
     #[arg(long, value_name = "TYPE")]
     pub content_type: Option<String>,
-    /// How often to replace the value: days, such as 90d
+    /// How often to replace the value, in days, such as 90d
     #[arg(long, value_name = "DAYS")]
     pub rotate_every: Option<String>,
-    /// Who answers for it
+    /// Who is responsible for it
     #[arg(long, value_name = "NAME")]
     pub owner: Option<String>,
 }
@@ -70,7 +73,7 @@ pub struct GetArgs {
     /// This version instead of the current one
     #[arg(long, value_name = "VERSION")]
     pub version: Option<String>,
-    /// One field of a value that is a JSON object, such as a secret of several fields on HashiCorp Vault
+    /// Print one field of a value that is a JSON object, such as a secret with several fields on HashiCorp Vault
     #[arg(long, value_name = "NAME")]
     pub field: Option<String>,
     /// How to print; `table` is the bare value.
@@ -82,7 +85,7 @@ pub struct GetArgs {
 #[derive(Debug, Args)]
 #[non_exhaustive]
 pub struct ListArgs {
-    /// Only this path and what lies below it
+    /// Only secrets at and below this path
     pub prefix: Option<OsString>,
     /// Also deleted secrets
     #[arg(long)]
@@ -99,6 +102,9 @@ pub struct PathsArgs {
     /// The secrets
     #[arg(required = true)]
     pub paths: Vec<OsString>,
+    /// How to print.
+    #[command(flatten)]
+    pub output: OutputArgs,
 }
 
 /// `delete` and `purge`.
@@ -111,6 +117,9 @@ pub struct DeleteArgs {
     /// All secrets at and below this path
     #[arg(long, value_name = "PATH", conflicts_with = "paths")]
     pub prefix: Option<OsString>,
+    /// How to print.
+    #[command(flatten)]
+    pub output: OutputArgs,
 }
 
 /// `history`.
@@ -132,6 +141,9 @@ pub struct RollbackArgs {
     pub path: OsString,
     /// The version whose value to write again
     pub version: String,
+    /// How to print.
+    #[command(flatten)]
+    pub output: OutputArgs,
 }
 
 /// `describe`.
@@ -151,6 +163,9 @@ pub struct DescribeArgs {
 pub struct TagArgs {
     /// The secret
     pub path: OsString,
+    /// How to print.
+    #[command(flatten)]
+    pub output: OutputArgs,
     /// What to set.
     #[command(flatten)]
     pub metadata: MetadataArgs,
@@ -176,6 +191,6 @@ pub enum Field {
     ContentType,
     /// Rotation policy.
     RotateEvery,
-    /// Who answers for it.
+    /// Who is responsible for it.
     Owner,
 }

@@ -5,6 +5,8 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
+use super::OutputArgs;
+
 /// `run`.
 #[derive(Debug, Args)]
 #[non_exhaustive]
@@ -15,16 +17,16 @@ pub struct RunArgs {
     /// Only secrets at and below this path
     #[arg(long, value_name = "PATH")]
     pub prefix: Option<OsString>,
-    /// Give the program nothing of this environment, the secrets alone
+    /// Give the program the secrets alone, and no other variable of this environment
     #[arg(long)]
     pub pristine: bool,
-    /// Become the program instead of waiting for it: same process id, nothing left behind
+    /// Become the program instead of waiting for it: it keeps this process id, and nothing stays behind
     #[arg(long, conflicts_with = "file")]
     pub replace: bool,
-    /// Put the secret at PATH into a file that is gone at exit, and its name into variable NAME; may be repeated
+    /// Put the secret at PATH into a file that is removed at exit, and the file's name into NAME; may be repeated
     #[arg(long, value_name = "NAME=PATH")]
     pub file: Vec<OsString>,
-    /// What to do about a secret that is asked for and missing
+    /// What to do if a secret that was asked for is missing
     #[arg(long, value_enum, default_value_t = IfMissing::Error, value_name = "WHAT")]
     pub if_missing: IfMissing,
     /// Name variables after the whole path: app/db/url becomes APP_DB_URL
@@ -70,7 +72,7 @@ pub struct ExportArgs {
     /// What the format calls each secret
     #[arg(long, value_enum, default_value_t = Keys::Variable, conflicts_with = "full_path")]
     pub keys: Keys,
-    /// What to do about a secret that is asked for and missing
+    /// What to do if a secret that was asked for is missing
     #[arg(long, value_enum, default_value_t = IfMissing::Error, value_name = "WHAT")]
     pub if_missing: IfMissing,
 }
@@ -119,18 +121,29 @@ pub enum ExportFormat {
 pub struct ImportArgs {
     /// The file; `-` reads stdin
     pub file: PathBuf,
-    /// The format; by the file's name where it is left out
+    /// The format; if left out, the file's name tells
     #[arg(short, long, value_enum)]
     pub format: Option<ImportFormat>,
     /// Put the secrets below this path
     #[arg(long, value_name = "PATH")]
     pub prefix: Option<OsString>,
-    /// Replace `$NAME` and `${NAME}` in a .env file by values of the same file
+    /// Replace `$NAME` and `${NAME}` in a .env file with values from the same file
     #[arg(long)]
     pub expand: bool,
-    /// Only where none of them exists yet
+    /// Write only if none of them exists yet
     #[arg(long)]
     pub create: bool,
+    /// Print what was written, as JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+impl ImportArgs {
+    /// How to print: `--format` is the file's here.
+    #[must_use]
+    pub fn output(&self) -> OutputArgs {
+        OutputArgs { json: self.json, ..OutputArgs::default() }
+    }
 }
 
 /// The formats of `import`.

@@ -64,7 +64,7 @@ impl Fields {
     fn config(self, name: &str, configuration: Option<&Configuration>) -> Result<HcVaultConfig, Failure> {
         let auth = match self.auth {
             Some(fields) => auth::read(name, fields, configuration)?,
-            None => usual_token(name, configuration)?,
+            None => usual_token(configuration),
         };
         let mut config = HcVaultConfig::new(self.address, auth);
         if let Some(mount) = self.mount {
@@ -91,17 +91,14 @@ impl Fields {
     }
 }
 
-/// `VAULT_TOKEN`, else `~/.vault-token`.
-fn usual_token(name: &str, configuration: Option<&Configuration>) -> Result<Auth, Failure> {
-    let Some(configuration) = configuration else {
-        return Ok(Auth::Token(Credential::value("checked without one")));
-    };
-    if let Some(token) = &configuration.vault.token {
-        return Ok(Auth::Token(Credential::value(token.as_str())));
-    }
-    match &configuration.vault.token_file {
-        Some(file) if file.exists() => Ok(Auth::Token(Credential::file(file))),
-        _ => Err(at(name, "auth: there is no token in VAULT_TOKEN nor in ~/.vault-token")
-            .hint(format!("log in with `vault login`, or add [backends.{name}.auth]"))),
-    }
+/// `VAULT_TOKEN`, else `~/.vault-token`. Whoever lacks both can still use the other backends, and see what this one needs.
+fn usual_token(configuration: Option<&Configuration>) -> Auth {
+    let usual = configuration.map(|configuration| &configuration.vault);
+    let token = usual.and_then(|usual| usual.token.as_ref());
+    let file = usual.and_then(|usual| usual.token_file.as_ref()).filter(|file| file.exists());
+    Auth::Token(match (token, file) {
+        (Some(token), _) => Credential::value(token.as_str()),
+        (None, Some(file)) => Credential::file(file),
+        (None, None) => Credential::missing("there is no token in VAULT_TOKEN nor in ~/.vault-token"),
+    })
 }

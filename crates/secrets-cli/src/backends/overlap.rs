@@ -23,7 +23,7 @@ pub fn check(settings: &Settings) -> Result<(), Failure> {
             shown(one.backend),
             shown(other.backend)
         ))
-        .hint("a copy has to be elsewhere: leave one out, or give them prefixes of which none starts with the other"));
+        .hint("a copy has to be elsewhere: leave one out, or give them prefixes neither of which starts with the other"));
     }
     let may_not =
         |one: &Placed<'_>, other: &Placed<'_>| one.is_remote && one.environment != other.environment;
@@ -32,7 +32,7 @@ pub fn check(settings: &Settings) -> Result<(), Failure> {
             "environments `{}` and `{}` share one place: each would see the other's secrets",
             one.environment, other.environment
         ))
-        .hint("give their backends prefixes of which none starts with the other"));
+        .hint("give their backends prefixes neither of which starts with the other"));
     }
     let all: Vec<_> = settings.backends.keys().filter_map(|name| Placed::of("", name, settings)).collect();
     if let Some((one, other)) = overlapping(&all, |one, other| one.is_sealed != other.is_sealed) {
@@ -40,7 +40,7 @@ pub fn check(settings: &Settings) -> Result<(), Failure> {
             "backends `{}` and `{}` share one place, and one of them has `seal = false`",
             one.backend, other.backend
         ))
-        .hint("keep plain values and sealed ones apart: another mount, or prefixes of which none starts with the other"));
+        .hint("keep plain values and sealed ones apart: another mount, or prefixes neither of which starts with the other"));
     }
     Ok(())
 }

@@ -128,7 +128,7 @@ fn section(title: &str, text: Option<&str>) -> Result<(), Failure> {
 async fn about(context: &Context, one: &Configured, path: &SecretPath) -> Result<Value, Failure> {
     let service = one.about.as_ref().ok_or_else(|| {
         Failure::usage(
-            "this backend has no more about a secret than `secrets history` and `secrets list` show",
+            "this backend keeps nothing about a secret beyond what `secrets history` and `secrets list` show",
         )
     })?;
     service.about(path).await.map_err(|error| context.failure(error.into()))

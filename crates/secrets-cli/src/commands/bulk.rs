@@ -5,8 +5,8 @@ use secrets_manager::{ListScope, Safe, Sealing};
 
 use super::Context;
 use super::read::missing;
-use super::sync::finished;
-use crate::args::{DeleteArgs, PathsArgs};
+use super::written::{Writes, version, would_be};
+use crate::args::{DeleteArgs, OutputArgs, PathsArgs};
 use crate::failure::Failure;
 use crate::{exit, names, output};
 
@@ -16,7 +16,7 @@ pub(super) async fn delete(context: &Context, args: &DeleteArgs) -> Result<u8, F
     let safe = context.open().await?;
     let paths = chosen(context, &safe, args, named, ListScope::Live).await?;
     if context.global.dry_run {
-        return dry_run(context, &safe, "delete", &paths, ListScope::Live).await;
+        return dry_run(context, &safe, "delete", &paths, ListScope::Live, args.output).await;
     }
     if paths.len() > 1 {
         agree(context, &format!("Delete {} secrets? `secrets undelete` brings them back.", paths.len()))?;
@@ -31,7 +31,7 @@ pub(super) async fn delete(context: &Context, args: &DeleteArgs) -> Result<u8, F
     for (path, _) in paths.iter().zip(&deleted).filter(|(_, deleted)| deleted.is_ok()) {
         output::note(&format!("deleted {path}"));
     }
-    finished(context, &safe, deleted).await
+    Writes::of(paths.iter(), deleted).end(context, &safe, args.output).await
 }
 
 /// Brings deleted secrets back.
@@ -39,20 +39,27 @@ pub(super) async fn undelete(context: &Context, args: &PathsArgs) -> Result<u8, 
     let paths = names::paths(&args.paths)?;
     let safe = context.open().await?;
     if context.global.dry_run {
-        return dry_run(context, &safe, "undelete", &paths, ListScope::WithDeleted).await;
+        return dry_run(context, &safe, "undelete", &paths, ListScope::WithDeleted, args.output).await;
     }
-    let mut levels = Vec::with_capacity(paths.len());
+    let mut writes = Writes::default();
     for path in &paths {
-        let written = safe.undelete(path).await.map_err(|error| match safe.sealing() {
-            Sealing::Plain => context.failure(error),
-            _ => context
-                .failure(error)
-                .hint("`secrets list --deleted` shows what can be brought back; a purged value cannot"),
-        })?;
-        output::note(&format!("brought {path} back{}", super::write::version(&written)));
-        levels.push(written.level);
+        match safe.undelete(path).await {
+            Ok(written) => {
+                output::note(&format!("brought {path} back{}", version(&written)));
+                writes.push(path, written);
+            }
+            Err(error) => {
+                let mut failure = context.failure(error);
+                if safe.sealing() != Sealing::Plain {
+                    failure = failure.hint(
+                        "`secrets list --deleted` shows what can be brought back; a purged value cannot",
+                    );
+                }
+                return Err(writes.cut_short(context, &safe, args.output, (path, failure)).await);
+            }
+        }
     }
-    Ok(context.written(&safe, levels.into_iter()).await)
+    writes.end(context, &safe, args.output).await
 }
 
 /// Removes for good.
@@ -61,20 +68,23 @@ pub(super) async fn purge(context: &Context, args: &DeleteArgs) -> Result<u8, Fa
     let safe = context.open().await?;
     let paths = chosen(context, &safe, args, named, ListScope::WithDeleted).await?;
     if context.global.dry_run {
-        return dry_run(context, &safe, "purge", &paths, ListScope::WithDeleted).await;
+        return dry_run(context, &safe, "purge", &paths, ListScope::WithDeleted, args.output).await;
     }
     if paths.len() > 1 || context.terminal.can_ask() {
         agree(context, &format!("Remove {} and all versions for good?", counted(&paths)))?;
     }
-    let mut levels = Vec::with_capacity(paths.len());
+    let mut writes = Writes::default();
     for path in &paths {
         match safe.purge(path).await {
-            Ok(written) => levels.push(written.level),
-            Err(error) => return Err(missing(context, &safe, path, error).await),
+            Ok(written) => writes.push(path, written),
+            Err(error) => {
+                let failure = missing(context, &safe, path, error).await;
+                return Err(writes.cut_short(context, &safe, args.output, (path, failure)).await);
+            }
         }
         output::note(&format!("purged {path}"));
     }
-    Ok(context.written(&safe, levels.into_iter()).await)
+    writes.end(context, &safe, args.output).await
 }
 
 async fn chosen(
@@ -99,7 +109,7 @@ fn agree(context: &Context, question: &str) -> Result<(), Failure> {
         return Ok(());
     }
     if !context.terminal.can_ask() {
-        return Err(Failure::usage("this needs --yes where nobody can be asked")
+        return Err(Failure::usage("this needs --yes when nobody can be asked")
             .hint("--dry-run shows what it would do"));
     }
     if context.terminal.confirm(question)? { Ok(()) } else { Err(Failure::other("nothing was changed")) }
@@ -111,9 +121,12 @@ async fn dry_run(
     what: &str,
     paths: &[SecretPath],
     scope: ListScope,
+    output: OutputArgs,
 ) -> Result<u8, Failure> {
     if safe.sealing() == Sealing::Plain && scope == ListScope::WithDeleted {
-        return dry_run_plain(context, safe, what, paths).await;
+        dry_run_plain(context, safe, what, paths).await?;
+        would_be(paths.iter(), output)?;
+        return Ok(exit::DONE);
     }
     let there = safe.list(None, scope).await.map_err(|error| context.failure(error))?;
     for path in paths {
@@ -122,6 +135,7 @@ async fn dry_run(
         }
         output::note(&format!("would {what} {path}"));
     }
+    would_be(paths.iter(), output)?;
     Ok(exit::DONE)
 }
 
@@ -131,7 +145,7 @@ async fn dry_run_plain(
     safe: &Safe,
     what: &str,
     paths: &[SecretPath],
-) -> Result<u8, Failure> {
+) -> Result<(), Failure> {
     for path in paths {
         let known = match safe.history(path).await {
             Err(secrets_manager::Error::Backend(error)) if error.kind() == ErrorKind::Unsupported => {
@@ -142,7 +156,7 @@ async fn dry_run_plain(
         known.map_err(|error| context.failure(error))?;
         output::note(&format!("would {what} {path}"));
     }
-    Ok(exit::DONE)
+    Ok(())
 }
 
 fn counted(paths: &[SecretPath]) -> String {

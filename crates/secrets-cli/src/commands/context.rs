@@ -3,11 +3,15 @@
 mod make;
 mod unlock;
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use secrets_backend::{Level, SecretPath, VersionId};
-use secrets_manager::{Caller, Options, Place, Places, Route, Safe, Sealing, Standby, Unlock};
+use secrets_manager::{
+    Caller, FailoverConfig, Options, Place, Places, Route, Safe, Sealing, Standby, Unlock,
+};
 
 use crate::args::Global;
 use crate::backends::Made;
@@ -32,6 +36,9 @@ pub struct Context {
     pub configuration: Configuration,
     /// What the streams are.
     pub terminal: Terminal,
+    /// What each backend calls itself, and its name in the configuration: looked up when it is first needed, since that
+    /// makes every backend.
+    pub(super) names: OnceLock<BTreeMap<String, String>>,
 }
 
 impl Context {
@@ -42,7 +49,7 @@ impl Context {
     pub fn new(global: Global, environment: Environment, directory: &Path) -> Result<Self, Failure> {
         let configuration = config::load(&global, &environment, directory)?;
         let terminal = Terminal::look(global.non_interactive);
-        Ok(Self { global, environment, configuration, terminal })
+        Ok(Self { global, environment, configuration, terminal, names: OnceLock::new() })
     }
 
     /// Where the safe lies.
@@ -154,7 +161,7 @@ impl Context {
         }
         if let Some(environment) = settings.in_force() {
             options.routes = routes(&mut made, environment)?;
-            options.failover.ack = environment.ack.map_or(options.failover.ack, Level::from);
+            options.failover.ack = self.ack();
             options.failover.next_on = environment.next_on();
             if let Some(when_down) = environment.when_primary_down {
                 options.failover.when_down = when_down.into();
@@ -164,6 +171,13 @@ impl Context {
         options.failover.max_staleness = self.global.max_staleness.as_deref().map(duration).transpose()?;
         options.sealing = self.sealing();
         Ok(self.with_caller(options))
+    }
+
+    /// How far a write has to come in the environment in force.
+    #[must_use]
+    pub fn ack(&self) -> Level {
+        let configured = self.configuration.settings.in_force().and_then(|environment| environment.ack);
+        configured.map_or_else(|| FailoverConfig::default().ack, Level::from)
     }
 
     /// How the safe is opened over one backend alone, whatever the environment says.

@@ -42,7 +42,7 @@ pub(super) async fn run(context: &Context, args: &ExportArgs) -> Result<u8, Fail
             save(path, &file).map_err(|source| {
                 Failure::other(format!("{} cannot be written", path.display())).caused_by(source)
             })?;
-            output::note(&format!("wrote {} secrets to {}, in clear", pairs.len(), path.display()));
+            output::note(&format!("wrote {} secrets to {}, in the clear", pairs.len(), path.display()));
         }
     }
     context.after(&safe).await;

@@ -5,7 +5,7 @@ use std::path::Path;
 use secrets_backend::{NewSecret, PutMode, SecretPath};
 
 use super::Context;
-use super::sync::finished;
+use super::written::{Writes, nothing, would_be};
 use crate::args::{ImportArgs, ImportFormat};
 use crate::failure::Failure;
 use crate::{exit, formats, input, names, output};
@@ -16,14 +16,13 @@ pub(super) async fn run(context: &Context, args: &ImportArgs) -> Result<u8, Fail
     let format = match args.format {
         Some(format) => format,
         None => guess(&args.file).ok_or_else(|| {
-            Failure::usage(format!("{} does not say its format by its name", args.file.display()))
+            Failure::usage(format!("{} does not tell its format by its name", args.file.display()))
                 .hint("add --format dotenv, json, yaml or csv")
         })?,
     };
     let content = if args.file.as_os_str() == "-" { input::stdin(true)? } else { input::file(&args.file)? };
-    let read = formats::read(format, content.expose(), args.expand).map_err(|fault| {
-        Failure::usage(format!("{}: {fault}", args.file.display())).hint("nothing was imported")
-    })?;
+    let read = formats::read(format, content.expose(), args.expand)
+        .map_err(|fault| Failure::usage(format!("{}: {fault}; nothing was imported", args.file.display())))?;
     for name in &read.references {
         output::warn(&format!("{name} holds a `$` reference, which is kept as it is; --expand replaces it"));
     }
@@ -38,19 +37,21 @@ pub(super) async fn run(context: &Context, args: &ImportArgs) -> Result<u8, Fail
     }
     if secrets.is_empty() {
         output::warn("the file holds no secrets");
-        return Ok(exit::DONE);
+        return nothing(args.output());
     }
     if context.global.dry_run {
         for (path, _) in &secrets {
             output::note(&format!("would set {path}"));
         }
+        would_be(secrets.iter().map(|(path, _)| path), args.output())?;
         return Ok(exit::DONE);
     }
     let mode = if args.create { PutMode::Create } else { PutMode::Upsert };
     let safe = context.open_or_make().await?;
     let written = safe.put_many(&secrets, &mode).await.map_err(|error| context.failure(error))?;
-    output::note(&format!("imported {} secrets", written.iter().flatten().count()));
-    finished(context, &safe, written).await
+    let writes = Writes::of(secrets.iter().map(|(path, _)| path), written);
+    output::note(&format!("imported {} secrets", writes.count()));
+    writes.end(context, &safe, args.output()).await
 }
 
 /// The path of a name in a file. The file's names are shown only as far as they are names.

@@ -18,7 +18,7 @@ pub(super) async fn run(context: &Context, args: &InitArgs) -> Result<u8, Failur
         if failure.code() == exit::CONFLICT {
             return Err(failure);
         }
-        output::warn(&format!("whether the backend holds a safe already is not known: {failure}"));
+        output::warn(&format!("it is not known whether the backend already holds a safe: {failure}"));
     }
     if args.recovery_phrase && !context.terminal.stderr {
         return Err(Failure::usage("a recovery phrase is shown on a terminal only, and there is none")

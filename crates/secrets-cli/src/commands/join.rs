@@ -53,7 +53,7 @@ pub(super) async fn run(context: &Context, args: &JoinArgs) -> Result<u8, Failur
         None => {}
     }
     if !joined.listed {
-        output::warn("the backend does not list this installation yet; the first write there does that");
+        output::warn("the backend does not list this installation yet; the first write adds it");
     }
     look_for_newest(context, opens).await;
     Ok(exit::DONE)
@@ -128,16 +128,19 @@ fn compare(context: &Context, wanted: Option<&str>, found: &str) -> Result<(), F
     let plain = |text: &str| text.chars().filter(char::is_ascii_hexdigit).collect::<String>().to_lowercase();
     match wanted {
         Some(wanted) if plain(wanted) == plain(found) => Ok(()),
-        Some(_) => Err(Failure::new(exit::TAMPERED, "it is not the fingerprint that it must have")
+        Some(_) => Err(Failure::new(exit::TAMPERED, "this is not the fingerprint that was given")
             .hint("compare with `secrets key fingerprint` of an installation that you trust")),
         None if context.global.yes => Ok(()),
         None if context.terminal.can_ask() => {
-            match context.terminal.confirm("Does `secrets key fingerprint` show the same elsewhere?")? {
+            match context
+                .terminal
+                .confirm("Does `secrets key fingerprint` show the same on a machine that uses the safe?")?
+            {
                 true => Ok(()),
                 false => Err(Failure::other("nothing was joined")),
             }
         }
-        None => Err(Failure::usage("nobody can compare the fingerprint")
-            .hint("give the one that it must have with --fingerprint")),
+        None => Err(Failure::usage("nobody can be asked to compare the fingerprint")
+            .hint("name the expected one with --fingerprint")),
     }
 }

@@ -57,7 +57,7 @@ fn new_slot(
         SlotKind::KeyFile => {
             let path = out.ok_or_else(|| Failure::usage("--out names the new key file"))?;
             let path = std::path::absolute(path)
-                .map_err(|source| Failure::usage("--out is no file name").caused_by(source))?;
+                .map_err(|source| Failure::usage("--out is not a file name").caused_by(source))?;
             Ok(NewSlot::KeyFile(path))
         }
         SlotKind::Passphrase => {
@@ -91,13 +91,14 @@ async fn remove(context: &Context, slot: u8) -> Result<u8, Failure> {
         output::note(&format!("would remove slot {slot}"));
         return Ok(exit::DONE);
     }
+    // What was removed by mistake cannot be put back, and with the last key gone the secrets are, too.
+    if !context.global.yes && !context.terminal.can_ask() {
+        return Err(Failure::usage("removing a slot needs --yes when nobody can be asked")
+            .hint("`secrets key list` shows what each slot is"));
+    }
     let (safe, unlock) = context.open_twice().await?;
-    if context.terminal.can_ask()
-        && !context.global.yes
-        && !context
-            .terminal
-            .confirm(&format!("Remove slot {slot}? What it holds opens the safe no longer."))?
-    {
+    let question = format!("Remove slot {slot}? What opens it will no longer open the safe.");
+    if !context.global.yes && !context.terminal.confirm(&question)? {
         return Err(Failure::other("nothing was removed"));
     }
     let slots = safe.slots(unlock);

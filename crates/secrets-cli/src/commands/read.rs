@@ -62,7 +62,7 @@ pub(super) async fn get(context: &Context, args: &GetArgs) -> Result<u8, Failure
 /// One field of a value that is a JSON object: a text as it is, anything else as JSON.
 fn field(path: &SecretPath, value: &SecretBytes, name: &str) -> Result<SecretBytes, Failure> {
     let fields: BTreeMap<String, Value> = serde_json::from_slice(value.expose()).map_err(|_| {
-        Failure::usage(format!("the value of {path} is no JSON object, so it has no fields"))
+        Failure::usage(format!("the value of {path} is not a JSON object, so it has no fields"))
             .hint("leave out --field to print it whole")
     })?;
     match fields.get(name) {

@@ -51,7 +51,7 @@ pub(super) fn run(
         if !global.dry_run {
             trust.write(&places.trust_file())?;
         }
-        output::note("trusted no longer");
+        output::note(if global.dry_run { "would no longer be trusted" } else { "no longer trusted" });
         return Ok(exit::DONE);
     }
     let layers = found(args, directory)?;
@@ -92,7 +92,7 @@ fn named(args: &TrustArgs, directory: &Path) -> Result<Vec<PathBuf>, Failure> {
     match &args.file {
         Some(file) if !directory.join(file).is_dir() => {
             let absolute = std::path::absolute(directory.join(file));
-            Ok(vec![absolute.map_err(|source| Failure::usage("this is no file name").caused_by(source))?])
+            Ok(vec![absolute.map_err(|source| Failure::usage("this is not a file name").caused_by(source))?])
         }
         _ => Ok(found(args, directory)?.into_iter().map(|layer| layer.path).collect()),
     }

@@ -1,9 +1,10 @@
 //! `set`, `rollback`, `tag`: writing one secret.
 
-use secrets_backend::{PutMode, Timestamp, Written};
+use secrets_backend::{PutMode, Timestamp};
 
 use super::Context;
 use super::read::missing;
+use super::written::{Writes, version, would_be};
 use crate::args::{RollbackArgs, SetArgs, TagArgs};
 use crate::failure::Failure;
 use crate::input::{self, Origin};
@@ -31,13 +32,14 @@ pub(super) async fn set(context: &Context, args: &SetArgs) -> Result<u8, Failure
     let environment = context.configuration.settings.environment();
     if context.global.dry_run {
         output::note(&format!("would set {path} in environment {environment} ({} bytes)", value.len()));
+        would_be(std::iter::once(&path), args.output)?;
         return Ok(exit::DONE);
     }
     let safe = context.open_or_make().await?;
     let written = safe.set(&path, &value, &mode, |metadata| change.apply(metadata)).await;
     let written = written.map_err(|error| context.failure(error))?;
     output::note(&format!("set {path}{}", version(&written)));
-    Ok(context.wrote(&safe, &written).await)
+    Writes::one(&path, written).end(context, &safe, args.output).await
 }
 
 /// Writes an old value again.
@@ -53,6 +55,7 @@ pub(super) async fn rollback(context: &Context, args: &RollbackArgs) -> Result<u
                 .hint(format!("`secrets history {path}` shows the versions")));
         }
         output::note(&format!("would write version {wanted} of {path} again"));
+        would_be(std::iter::once(&path), args.output)?;
         return Ok(exit::DONE);
     }
     let written = match safe.rollback(&path, &wanted).await {
@@ -62,7 +65,7 @@ pub(super) async fn rollback(context: &Context, args: &RollbackArgs) -> Result<u
         }
     };
     output::note(&format!("{path}: the value of version {wanted} is current again{}", version(&written)));
-    Ok(context.wrote(&safe, &written).await)
+    Writes::one(&path, written).end(context, &safe, args.output).await
 }
 
 /// Changes metadata.
@@ -79,18 +82,14 @@ pub(super) async fn tag(context: &Context, args: &TagArgs) -> Result<u8, Failure
             return Err(missing(context, &safe, &path, error).await);
         }
         output::note(&format!("would change the metadata of {path}"));
+        would_be(std::iter::once(&path), args.output)?;
         return Ok(exit::DONE);
     }
     match safe.update_metadata(&path, |metadata| change.apply(metadata)).await {
         Ok(written) => {
             output::note(&format!("changed the metadata of {path}{}", version(&written)));
-            Ok(context.wrote(&safe, &written).await)
+            Writes::one(&path, written).end(context, &safe, args.output).await
         }
         Err(error) => Err(missing(context, &safe, &path, error).await),
     }
-}
-
-/// The version that a write made, for people.
-pub(super) fn version(written: &Written) -> String {
-    written.version.as_ref().map(|id| format!(" (version {id})")).unwrap_or_default()
 }

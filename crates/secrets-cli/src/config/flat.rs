@@ -63,7 +63,7 @@ impl Reader<'_> {
     fn environment(&mut self, name: &str, roles: &Value) -> Result<Value, Failure> {
         let place = shown(name);
         let Some(roles) = roles.as_object() else {
-            return Err(self.fault(&format!("`{place}` is no environment"), ENVIRONMENT));
+            return Err(self.fault(&format!("`{place}` is not an environment"), ENVIRONMENT));
         };
         let (mut primary, mut failover, mut backup) = (None, Vec::new(), BTreeMap::new());
         for (role, value) in roles {
@@ -115,7 +115,9 @@ impl Reader<'_> {
     /// Notes a backend, and answers its name.
     fn backend(&mut self, place: &str, name: String, value: &Value) -> Result<String, Failure> {
         let Some(table) = value.as_object() else {
-            return Err(self.fault(&format!("`{place}` is no table of a backend"), ENVIRONMENT));
+            return Err(
+                self.fault(&format!("`{place}` is not a table that describes a backend"), ENVIRONMENT)
+            );
         };
         let kind = table.get("backend").and_then(Value::as_str).unwrap_or_default();
         let Some((_, kind, fields)) = KINDS.iter().find(|(known, ..)| *known == kind) else {
@@ -134,14 +136,14 @@ impl Reader<'_> {
                 return Err(self.unknown(field, place, &known));
             };
             let Some(text) = value.as_str() else {
-                return Err(self.layer.fault(format!("`{place}.{field}` is no text")));
+                return Err(self.layer.fault(format!("`{place}.{field}` is not a text")));
             };
             let (value, shown) = match *ours {
                 "auth" => (json!({ "method": "token", "token": text }), "auth.token"),
                 other => (json!(text), other),
             };
             if backend.insert((*ours).to_owned(), value).is_some() {
-                return Err(self.layer.fault(format!("`{place}` says twice what its `{ours}` is")));
+                return Err(self.layer.fault(format!("`{place}` sets its `{ours}` twice")));
             }
             self.renamed.push((format!("{place}.{field}"), format!("backends.{name}.{shown}")));
         }

@@ -157,7 +157,7 @@ const VARIABLES: &[(&str, Fate)] = &[
     ("COMPLIANCE_LEVEL", Fate::Later("nothing is reported by a level of compliance")),
     ("VIOLATION_THRESHOLD", Fate::Later("nothing counts violations")),
     ("ALERT_WEBHOOK_URL", Fate::Later("nobody is called; the address may be a secret and was not copied")),
-    ("LOG_LEVEL", Fate::NoEquivalent("it is no setting of a file: the variable SECRETS_LOG, or -v")),
+    ("LOG_LEVEL", Fate::NoEquivalent("files do not set it: use the variable SECRETS_LOG, or -v")),
     ("PROMETHEUS_PORT", Fate::NoEquivalent("no process stays that could be asked for metrics")),
 ];
 

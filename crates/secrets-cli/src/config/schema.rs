@@ -45,7 +45,7 @@ pub struct Settings {
     /// Backends by name. `local` is always there.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub backends: BTreeMap<String, Backend>,
-    /// Environments by name. One that is not listed uses the local backend.
+    /// Environments by name. Where any is listed, the one in force is among them or is `default`.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub environments: BTreeMap<String, EnvironmentSettings>,
     /// What the project needs, by variable.
@@ -102,7 +102,7 @@ pub enum Kdf {
 #[derive(Clone, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Backend {
-    /// The kind of backend: `local`, `aws`, `hcvault`.
+    /// The kind of backend: `local`, `aws`, `azure`, `hcvault`.
     #[serde(rename = "type")]
     pub kind: String,
     /// Whether values are sealed before it gets them; with `false` its other programs can read and write them.
@@ -192,12 +192,12 @@ impl Settings {
         for (setting, name) in named {
             if name.contains('/') || SecretPath::parse(name).is_err() {
                 return Err(Failure::config(format!(
-                    "`{setting}`: a name is 1 to 64 of letters, digits, `.`, `_`, `-`, and starts with none of the last three"
+                    "`{setting}`: a name has 1 to 64 letters, digits, `.`, `_` or `-`, and starts with a letter or a digit"
                 )));
             }
         }
         if self.tenant.as_deref().is_some_and(|tenant| tenant != DEFAULT) {
-            return Err(Failure::config("this version has the tenant `default` alone"));
+            return Err(Failure::config("this version has no tenant but `default`"));
         }
         for (variable, requirement) in &self.secrets {
             SecretPath::parse(&requirement.path)

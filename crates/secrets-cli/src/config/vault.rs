@@ -84,7 +84,7 @@ pub(super) fn typed(global: &Global, environment: &Environment) -> Result<Value,
     }
     if let Some(token) = &global.token {
         output::warn(
-            "a token in an argument is seen by others on this machine; VAULT_TOKEN or a file is not",
+            "other users of this machine can see a token in an argument; VAULT_TOKEN or a file hides it",
         );
         fields["auth"] = json!({ "method": "token", "token": token });
     }

@@ -55,6 +55,9 @@ fn a_trusted_file_holds_until_it_changes() {
     scratch.write("secrets.toml", "environment = \"${WHERE:-production}\"\n");
     scratch.call(["list"]).refused(3, "not trusted");
     assert_eq!(scratch.call(["trust"]).code, 0);
+    let dry = scratch.call(["trust", "--remove", "-n"]);
+    assert_eq!((dry.code, dry.stderr.as_str()), (0, "would no longer be trusted\n"));
+    assert_ne!(scratch.call(["list"]).code, 3, "it still is");
     assert_eq!(scratch.call(["trust", "--remove"]).code, 0);
     scratch.call(["list"]).refused(3, "not trusted");
     scratch.call(["trust", "nowhere.toml"]).refused(3, "no such file");
@@ -141,12 +144,27 @@ fn slots_are_added_listed_and_removed_and_the_last_one_stays() {
     );
     assert_eq!(scratch.call(["get", "a", "--passphrase-file", "pass"]).stdout, b"x");
     assert_eq!(scratch.call(["get", "a", "--key-file", "second.key"]).stdout, b"x");
-    assert_eq!(scratch.call(["key", "remove", "1", "--key-file", "second.key"]).code, 0);
+    assert_eq!(scratch.call(["key", "remove", "1", "--yes", "--key-file", "second.key"]).code, 0);
     scratch.call(["get", "a"]).refused(19, "no slot");
-    assert_eq!(scratch.call(["key", "remove", "2", "--key-file", "second.key"]).code, 0);
-    scratch.call(["key", "remove", "3", "--key-file", "second.key"]).refused(2, "slot");
+    assert_eq!(scratch.call(["key", "remove", "2", "--yes", "--key-file", "second.key"]).code, 0);
+    scratch.call(["key", "remove", "3", "--yes", "--key-file", "second.key"]).refused(2, "slot");
     scratch
         .call(["key", "add", "recovery-phrase", "--key-file", "second.key"])
         .refused(2, "on a terminal only");
     scratch.call(["key", "add", "passphrase", "--key-file", "second.key"]).refused(2, "no terminal");
+}
+
+#[test]
+fn a_filter_of_the_log_that_is_none_is_told_and_one_that_is_does_not_silence_the_flag() {
+    let scratch = Scratch::new();
+    scratch.set("a", "x");
+    let with = |filter: &str, arguments: &[&str]| {
+        Done::of(scratch.command(arguments).env("SECRETS_LOG", filter).output().unwrap())
+    };
+    let ignored = with("infoo", &["list"]);
+    assert!(ignored.code == 0 && ignored.stderr.contains("SECRETS_LOG is ignored"), "{}", ignored.stderr);
+    assert_eq!(with("warn", &["list"]).stderr, "");
+    // What a failure says of its cause is at the level of `-vv`.
+    assert!(!with("warn", &["get", "b"]).stderr.contains("DEBUG"));
+    assert!(with("warn", &["-vv", "get", "b"]).stderr.contains("DEBUG"));
 }

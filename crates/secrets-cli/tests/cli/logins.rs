@@ -107,9 +107,9 @@ fn secrets_of_logins_that_nobody_can_give_are_named() {
         (backend("a", &from("b")) + &backend("b", &from("a")), "auth.token: `b` itself needs `a`"),
         (backend("a", &from("local")), "auth.token: the local store"),
         (backend("a", &from("l")) + "[backends.l]\ntype = \"local\"\n", "auth.token: the local store"),
-        (backend("a", "token = { backend = \"b\" }"), "auth.token: has two texts"),
+        (backend("a", "token = { backend = \"b\" }"), "auth.token: must have two texts"),
         (backend("a", "token = { backend = \"b\", path = \"/x\" }"), "auth.token: path:"),
-        (backend("a", "token = [\"hunter2\"]"), "auth.token: is a text, or"),
+        (backend("a", "token = [\"hunter2\"]"), "auth.token: must be a text, or"),
         (
             backend("a", "method = \"aws-iam\", secret_access_key = \"hunter2\""),
             "auth.access_key_id: missing",
@@ -121,11 +121,45 @@ fn secrets_of_logins_that_nobody_can_give_are_named() {
         configure(&scratch, &config);
         scratch.call(["status"]).refused(3, words);
     }
-    configure(
-        &scratch,
-        &(backend("a", "method = \"aws-iam\"") + "[environments.default]\nprimary = \"a\"\n"),
-    );
-    scratch.call(["backend", "describe", "a"]).refused(3, "AWS_ACCESS_KEY_ID");
+}
+
+#[test]
+fn a_backend_without_credentials_is_shown_and_refuses_only_who_uses_it() {
+    let scratch = Scratch::new();
+    let place = "type = \"hcvault\"\naddress = \"https://127.0.0.1:1\"\n";
+    let config = |environment: &str| {
+        format!(
+            "[backends.v]\n{place}prefix = \"v/\"\n[backends.iam]\n{place}prefix = \"iam/\"\n\
+             auth = {{ method = \"aws-iam\" }}\n[environments.default]\n{environment}\n"
+        )
+    };
+    configure(&scratch, &config("primary = \"local\"\nfailover = [\"v\", \"iam\"]"));
+    let listed = scratch.call(["backend", "list"]);
+    assert!(listed.code == 0 && listed.text().contains("iam"), "{}", listed.stderr);
+    for (name, policy) in [("v", "secret/data/v/*"), ("iam", "secret/data/iam/*")] {
+        let described = scratch.call(["backend", "describe", name]);
+        assert!(described.code == 0 && described.text().contains(policy), "{}", described.stderr);
+    }
+    // Whoever has the primary reads and writes there, and is told who did not get it.
+    let set = scratch.pipe(["set", "a"], b"hunter2");
+    assert!(set.code == 0 && set.stderr.contains("2 replicas behind"), "{}", set.stderr);
+    assert_eq!(scratch.get("a"), b"hunter2");
+    let health = scratch.call(["health"]);
+    assert!(health.code == 20 && health.text().contains("credentials refused"), "{}", health.text());
+    let words = [
+        ("v", "auth.token: there is no token in VAULT_TOKEN nor in ~/.vault-token"),
+        (
+            "iam",
+            "auth.secret_access_key: missing, and AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY are not set",
+        ),
+    ];
+    for (name, words) in words {
+        configure(&scratch, &config(&format!("primary = \"{name}\"")));
+        let refused = scratch.call(["get", "a"]);
+        refused.refused(13, words);
+        assert!(refused.stderr.contains("try: log in") && refused.stderr.contains("vault login"));
+        scratch.pipe(["set", "b"], b"hunter2").refused(13, words);
+    }
 }
 
 #[test]

@@ -108,7 +108,7 @@ fn what_hcvaults_own_command_writes_is_read_in_every_way() {
         (&json!("user"), &json!("app"), &json!(1))
     );
     shared.call(&["get", "db/creds", "--field", "hunter2-typed"]).refused(10, "no such field");
-    shared.call(&["get", "app/token", "--field", "value"]).refused(2, "no JSON object");
+    shared.call(&["get", "app/token", "--field", "value"]).refused(2, "not a JSON object");
     assert_eq!(shared.done(&["get", "app/token"]), "two\nlines");
     assert_eq!(shared.call(&["get", "app/bytes"]).stdout, [0xff, 0, 1]);
     let run = shared.done(&["run", "--only", "app/token", "--", "sh", "-c", "printf %s \"$TOKEN\""]);

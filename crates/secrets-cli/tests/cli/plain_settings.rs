@@ -62,5 +62,5 @@ fn a_field_of_a_sealed_value_is_printed_alone() {
         assert_eq!(scratch.call(["get", "db", "--field", field]).text(), expected);
     }
     scratch.set("text", "hunter2");
-    scratch.call(["get", "text", "--field", "x"]).refused(2, "no JSON object");
+    scratch.call(["get", "text", "--field", "x"]).refused(2, "not a JSON object");
 }

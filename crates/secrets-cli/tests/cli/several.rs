@@ -105,9 +105,11 @@ fn a_primary_that_is_gone_is_stepped_in_for_and_gets_what_it_missed() {
     let done = three.call(&["get", "app/key"]);
     assert_eq!((done.code, done.text()), (0, "one"));
     assert!(done.stderr.contains("the primary did not answer; east gave 1 secret"), "{}", done.stderr);
-    let written = three.set("app/key", "two");
+    let written = feed(three.prepared(&["set", "app/key", "--json"]), b"two");
     assert_eq!(written.code, 17, "{}", written.stderr);
     assert!(written.stderr.contains("it waits on this machine"), "{}", written.stderr);
+    let told: Value = serde_json::from_str(written.text()).unwrap();
+    assert_eq!(told["secrets"][0]["level"], "local", "{told}");
     let (_, got) = three.json(&["get", "app/key"]);
     assert_eq!((&got["value"], &got["served"]["degraded"]), (&"two".into(), &true.into()));
     let (code, health) = three.json(&["health"]);
@@ -170,8 +172,9 @@ fn a_conflict_is_said_with_every_read_until_it_is_resolved() {
     assert_eq!(other.set("app/key", "theirs").code, 0);
     three.proxy.set(Fault::None);
     Three::wait(broken);
-    let plan = three.call(&["sync", "apply"]);
-    assert_eq!(plan.code, 20, "{}", plan.stderr);
+    let (code, applied) = three.json(&["sync", "apply"]);
+    let told = (code, &applied["conflicts"], &applied["in_step"], &applied["schema_version"]);
+    assert_eq!(told, (20, &serde_json::json!(["app/key"]), &false.into(), &1.into()), "{applied}");
     for _ in 0..2 {
         let read = three.call(&["get", "app/key"]);
         assert_eq!(read.text(), "theirs", "{}", read.stderr);
@@ -181,8 +184,10 @@ fn a_conflict_is_said_with_every_read_until_it_is_resolved() {
     let holders: Vec<&Value> =
         shown["versions"].as_array().unwrap().iter().map(|version| &version["holders"]).collect();
     assert!(holders.iter().any(|one| **one == serde_json::json!(["journal"])), "{shown}");
-    three.call(&["sync", "resolve", "app/key", "--take", "nobody"]).refused(2, "nobody of this name");
-    three.done(&["sync", "resolve", "app/key", "--take", "journal"]);
+    three.call(&["sync", "resolve", "app/key", "--take", "nobody"]).refused(2, "no holder of this name");
+    let (code, resolved) = three.json(&["sync", "resolve", "app/key", "--take", "journal"]);
+    let expected = serde_json::json!([{ "path": "app/key", "version": 3, "level": "all" }]);
+    assert_eq!((code, &resolved["secrets"]), (0, &expected), "{resolved}");
     assert_eq!(three.json(&["sync", "plan"]).0, 0);
     for machine in [&three, &other] {
         let read = machine.call(&["get", "app/key"]);
@@ -228,13 +233,22 @@ fn a_backend_that_was_added_gets_everything_and_loses_what_is_extra_only_where_t
     assert_eq!((code, plan["steps"].as_array().unwrap().len()), (20, 2), "{plan}");
     let dry = three.call(&["sync", "apply", "-n"]);
     assert_eq!((dry.code, three.json(&["sync", "plan"]).0), (0, 20));
-    three.done(&["sync", "apply"]);
+    let (code, applied) = three.json(&["sync", "apply"]);
+    let told = (code, &applied["done"], &applied["failed"], &applied["waiting"], &applied["in_step"]);
+    assert_eq!(told, (0, &2.into(), &serde_json::json!([]), &0.into(), &true.into()), "{applied}");
     assert_eq!(three.json(&["sync", "plan", "--verify"]).1["equal"], 2);
     // Something that the primary never had.
     three.configure("primary = \"east\"\n");
     assert_eq!(three.set("extra", "value").code, 0);
     three.configure("primary = \"bao\"\nfailover = [\"east\"]\n");
     three.call(&["sync", "plan", "--delete-extra"]).refused(2, "only where the primary decides");
+    // It is not done while something is left that the direction forbids to take.
+    for command in ["plan", "apply"] {
+        let (code, told) = three.json(&["sync", command, "--direction", "push"]);
+        assert_eq!((code, &told["newer_elsewhere"]), (20, &serde_json::json!(["extra"])), "{told}");
+    }
+    let push = three.call(&["sync", "apply", "--direction", "push"]);
+    assert!(push.code == 20 && push.stderr.contains("extra is newer elsewhere"), "{}", push.stderr);
     let delete = ["sync", "apply", "--direction", "push", "--delete-extra"];
     three.call(&delete).refused(2, "--yes");
     let done = three.call(&[&delete[..], &["--yes"]].concat());
@@ -266,7 +280,7 @@ fn plain_secrets_are_sealed_into_an_environment_and_written_out_again() {
     three.call(&["sync", "export", "clear"]).refused(2, "--yes");
     let exported = three.call(&["sync", "export", "clear", "--yes"]);
     assert!(
-        exported.stderr.contains("wrote 1 secret to clear, in clear; 2 were there"),
+        exported.stderr.contains("wrote 1 secret to clear in the clear; 2 were there"),
         "{}",
         exported.stderr
     );

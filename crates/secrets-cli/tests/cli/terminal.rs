@@ -57,6 +57,27 @@ fn destruction_is_asked_about_and_non_interactive_never_asks() {
 }
 
 #[test]
+fn what_cannot_be_undone_is_asked_about_also_where_it_is_one() {
+    let scratch = Scratch::new();
+    scratch.set("a", "x");
+    scratch.set("b", "x");
+    let Some(done) = at_terminal(&scratch, "secrets purge a", "n\n") else { return };
+    assert_eq!(done.code, 1, "{}", done.text());
+    assert_eq!(scratch.get("a"), b"x");
+    assert_eq!(at_terminal(&scratch, "secrets purge a", "y\n").unwrap().code, 0);
+    // A script that names one path means it.
+    assert_eq!(scratch.call(["purge", "b"]).code, 0);
+    assert_eq!(scratch.call(["key", "add", "key-file", "--out", "second.key"]).code, 0);
+    let slots = || scratch.call(["key", "list"]).text().lines().count() - 1;
+    scratch.call(["key", "remove", "1"]).refused(2, "--yes");
+    assert_eq!(at_terminal(&scratch, "secrets key remove 2", "n\n").unwrap().code, 1);
+    assert_eq!(at_terminal(&scratch, "secrets --non-interactive key remove 2", "y\n").unwrap().code, 2);
+    assert_eq!(slots(), 2);
+    assert_eq!(at_terminal(&scratch, "secrets key remove 2", "y\n").unwrap().code, 0);
+    assert_eq!(slots(), 1);
+}
+
+#[test]
 fn a_recovery_phrase_is_shown_once_and_opens_the_safe() {
     let scratch = Scratch::new();
     let Some(done) = at_terminal(&scratch, "secrets init --recovery-phrase", "") else { return };

@@ -107,24 +107,20 @@ impl Login<'_> {
                 session_token: self.secret_if_given("session_token")?,
             });
         }
-        let Some(configuration) = self.configuration else {
-            let secret_access_key = Credential::value(UNKNOWN);
-            return Ok(AwsCredentials {
-                access_key_id: UNKNOWN.to_owned(),
-                secret_access_key,
+        Ok(match self.configuration.and_then(|configuration| configuration.aws.as_ref()) {
+            Some(keys) => AwsCredentials {
+                access_key_id: keys.access_key_id.clone(),
+                secret_access_key: Credential::value(keys.secret_access_key.as_str()),
+                session_token: keys.session_token.as_ref().map(|token| Credential::value(token.as_str())),
+            },
+            // Without them the backend is there all the same: whoever uses it is told.
+            None => AwsCredentials {
+                access_key_id: String::new(),
+                secret_access_key: Credential::missing(
+                    "missing, and AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY are not set",
+                ),
                 session_token: None,
-            });
-        };
-        let keys = configuration.aws.as_ref().ok_or_else(|| {
-            self.fault(
-                "access_key_id",
-                "missing, and AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY are not set",
-            )
-        })?;
-        Ok(AwsCredentials {
-            access_key_id: keys.access_key_id.clone(),
-            secret_access_key: Credential::value(keys.secret_access_key.as_str()),
-            session_token: keys.session_token.as_ref().map(|token| Credential::value(token.as_str())),
+            },
         })
     }
 
@@ -142,7 +138,7 @@ impl Login<'_> {
         match self.fields.remove(field) {
             None | Some(Value::Null) => Ok(None),
             Some(Value::String(text)) => Ok(Some(text)),
-            Some(_) => Err(self.fault(field, "is a text")),
+            Some(_) => Err(self.fault(field, "must be a text")),
         }
     }
 
@@ -168,7 +164,9 @@ impl Login<'_> {
             (None, Some(file)) => Ok(Credential::file(file)),
             (None, None) => Err(self.fault(field, &format!("missing; `auth.{field}_file` names a file"))),
             (Some(_), Some(_)) => Err(self.fault(field, &format!("also given as `auth.{field}_file`"))),
-            (Some(_), None) => Err(self.fault(field, "is a text, or `backend` and `path` of a secret")),
+            (Some(_), None) => {
+                Err(self.fault(field, "must be a text, or the `backend` and `path` of a secret"))
+            }
         }
     }
 

@@ -16,7 +16,7 @@ pub(super) fn place(fields: &Map<String, Value>) -> Result<(&str, SecretPath), S
         (Some(backend), Some(path)) if fields.len() == 2 => {
             SecretPath::native(path).map(|path| (backend, path)).map_err(|invalid| format!("path: {invalid}"))
         }
-        _ => Err("has two texts, `backend` and `path`".to_owned()),
+        _ => Err("must have two texts, `backend` and `path`".to_owned()),
     }
 }
 

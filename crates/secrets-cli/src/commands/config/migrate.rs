@@ -38,7 +38,7 @@ pub(super) fn run(
     }
     if migrated.others > 0 {
         output::note(&format!(
-            "{} other names are no settings; `secrets import FILE` takes secrets over",
+            "{} other names are not settings; `secrets import FILE` stores secrets",
             migrated.others
         ));
     }

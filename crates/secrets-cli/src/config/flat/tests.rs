@@ -84,14 +84,14 @@ fn mistakes_are_named_with_the_way_out() {
         ("p: { primary: { backend: awss } }", "did you mean `aws`?"),
         ("p: { primary: { backend: gcp } }", "`p.primary.backend` is none of `aws`, `vault`"),
         ("p: { primary: { region: x } }", "`p.primary.backend` is none of"),
-        ("p: { primary: { backend: aws, region: 3 } }", "`p.primary.region` is no text"),
-        ("p: { primary: aws }", "`p.primary` is no table of a backend"),
-        ("p: { primary: [] }", "`p.primary` is no table of a backend"),
-        ("p: aws", "`p` is no environment"),
+        ("p: { primary: { backend: aws, region: 3 } }", "`p.primary.region` is not a text"),
+        ("p: { primary: aws }", "`p.primary` is not a table that describes a backend"),
+        ("p: { primary: [] }", "`p.primary` is not a table that describes a backend"),
+        ("p: aws", "`p` is not an environment"),
         ("p: { failover: { backend: local } }", "the environment `p` has no `primary`"),
         ("p: { primary: { backend: local }, backup_00: {} }", "unknown setting `backup_00`"),
         ("p: { primary: { backend: local }, backup: {}, backup_0: {} }", "`p.backup` stands beside"),
-        ("p: { primary: { backend: vault, mount: a, mount_point: b } }", "says twice what its `mount` is"),
+        ("p: { primary: { backend: vault, mount: a, mount_point: b } }", "sets its `mount` twice"),
     ] {
         let failure = meaning(file).unwrap_err();
         let said = format!("{failure} / {}", failure.next().unwrap_or_default());
