@@ -70,7 +70,7 @@ pub(crate) enum Trouble {
     TimedOut,
     Broken,
     TooLarge,
-    /// A status that is no success; 401 apart, which Microsoft's client answers by itself.
+    /// A status that is no success; a 401 of the vault apart, which Microsoft's client passes on.
     Refused {
         status: u16,
         codes: Codes,
@@ -156,8 +156,7 @@ impl Line {
         }
         let response = call.send().await.map_err(|error| unsent(&error))?;
         let status = response.status().as_u16();
-        // Their client answers a 401 of the vault with a new token, and a refusal of a source is theirs to
-        // read.
+        // What a source refuses is for their client to read, and of a 401 of the vault it tells us.
         let is_theirs = match self.peer {
             Peer::Vault => status == 401,
             Peer::Source => (400..500).contains(&status) && status != 429,
@@ -165,7 +164,12 @@ impl Line {
         if !(200..300).contains(&status) && !is_theirs {
             return Err(refused(response).await);
         }
-        let headers = headers(response.headers());
+        let mut headers = headers(response.headers());
+        if self.peer == Peer::Vault {
+            // Their client would take it for the first answer of a vault: it would send the refused token once more, and
+            // ask for tokens for whomever it names from then on.
+            headers.remove(WWW_AUTHENTICATE);
+        }
         let body = read(response, MAX_REPLY).await?;
         Ok(AsyncRawResponse::from_bytes(StatusCode::from(status), headers, Bytes::from_owner(body)))
     }
