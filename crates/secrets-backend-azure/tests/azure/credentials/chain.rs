@@ -157,24 +157,29 @@ async fn an_issuer_that_is_down_behind_a_chain_is_no_refusal() {
 }
 
 #[tokio::test]
-async fn a_program_is_run_once_for_64_callers_and_told_tenant_and_subscription() {
-    let scene = logged_in();
-    let mut cli = scene.cli();
-    cli.tenant_id = Some(scene.access.tenant_id.clone());
-    cli.subscription = Some("Shop - test".to_owned());
-    let backend = Arc::new(backend(with(&scene.access, Credentials::AzureCli(cli))));
-    let callers: Vec<_> = (0..64)
-        .map(|_| {
-            let backend = Arc::clone(&backend);
-            tokio::spawn(async move { backend.check().await })
-        })
-        .collect();
-    for caller in callers {
-        caller.await.unwrap().unwrap();
+async fn a_program_is_run_once_for_64_callers_and_told_tenant_or_subscription() {
+    for is_tenant in [true, false] {
+        let scene = logged_in();
+        let mut cli = scene.cli();
+        let told = if is_tenant {
+            cli.tenant_id = Some(scene.access.tenant_id.clone());
+            format!("--tenant {}", scene.access.tenant_id)
+        } else {
+            cli.subscription = Some("Shop - test".to_owned());
+            "--subscription Shop - test".to_owned()
+        };
+        let backend = Arc::new(backend(with(&scene.access, Credentials::AzureCli(cli))));
+        let callers: Vec<_> = (0..64)
+            .map(|_| {
+                let backend = Arc::clone(&backend);
+                tokio::spawn(async move { backend.check().await })
+            })
+            .collect();
+        for caller in callers {
+            caller.await.unwrap().unwrap();
+        }
+        let expected =
+            format!("account get-access-token -o json --scope https://vault.azure.net/.default {told}");
+        assert_eq!(scene.az.asked(), [expected]);
     }
-    let expected = format!(
-        "account get-access-token -o json --scope https://vault.azure.net/.default --tenant {} --subscription Shop - test",
-        scene.access.tenant_id
-    );
-    assert_eq!(scene.az.asked(), [expected]);
 }

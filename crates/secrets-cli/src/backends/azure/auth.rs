@@ -86,7 +86,10 @@ impl Login<'_> {
         }
         let mut chain = DefaultChain::of_variables(|name| self.variable(name));
         chain.azure_cli.tenant_id.clone_from(&self.tenant_id);
-        chain.azure_cli.subscription = self.variable("AZURE_SUBSCRIPTION_ID");
+        // A subscription names a tenant too, and `az` takes one of the two.
+        if self.tenant_id.is_none() {
+            chain.azure_cli.subscription = self.variable("AZURE_SUBSCRIPTION_ID");
+        }
         if let Some(id) = &self.client_id {
             chain.managed_identity.id = IdentityId::Client(id.clone());
         }
@@ -207,5 +210,37 @@ impl Login<'_> {
 
     fn fault(&self, field: &str, problem: &str) -> Failure {
         at(self.name, &format!("{field}: {problem}"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::environment::Environment;
+
+    /// What these variables and fields make.
+    fn login(set: &[(&str, &str)], tenant_id: Option<&str>, auth: &Value) -> Credentials {
+        let variables = AzureVariables::find(&set.iter().copied().collect::<Environment>());
+        let login = Login {
+            name: "vault",
+            tenant_id: tenant_id.map(str::to_owned),
+            client_id: None,
+            variables: &variables,
+            is_checked_only: false,
+        };
+        login.credentials(auth.as_object().cloned().unwrap()).unwrap()
+    }
+
+    #[test]
+    fn the_subscription_of_a_variable_counts_where_no_tenant_is_named() {
+        let set = [("AZURE_SUBSCRIPTION_ID", "shop")];
+        let named = |tenant| match login(&set, tenant, &json!({})) {
+            Credentials::Default(chain) => (chain.azure_cli.tenant_id, chain.azure_cli.subscription),
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(named(None), (None, Some("shop".to_owned())));
+        assert_eq!(named(Some("tenant")), (Some("tenant".to_owned()), None));
     }
 }
