@@ -16,7 +16,7 @@ pub(crate) struct NoToken {
     pub(crate) kind: ErrorKind,
     pub(crate) detail: String,
     pub(crate) retry_after: Option<Duration>,
-    /// There is nothing of this kind here: no endpoint, no program, no login.
+    /// Nobody of this kind was found to be here: no endpoint, no program, no login.
     pub(super) is_absent: bool,
 }
 

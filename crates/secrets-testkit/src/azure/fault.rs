@@ -47,7 +47,7 @@ pub enum IssuerFault {
     Status(u16, String),
     /// No answer for as long as the client waits
     Hang,
-    /// An answer after this time
+    /// An answer after this time; without its header, the metadata service refuses at once all the same
     Slow(Duration),
 }
 

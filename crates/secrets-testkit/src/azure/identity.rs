@@ -12,6 +12,7 @@ use axum::{Json, Router};
 use serde_json::{Value, json};
 
 use super::directory::{AzureCloud, ManagedIdentity};
+use super::fault::IssuerFault;
 use super::issuer::issue;
 use super::state::{Shared, State as Known};
 
@@ -35,7 +36,10 @@ pub(super) fn router(shared: Shared) -> Router {
 
 async fn fault(State(shared): State<Shared>, request: Request, next: Next) -> Response {
     let fault = shared.lock().identity_fault.clone();
+    // However long a token takes, a request without its header is refused at once.
+    let is_refused = request.uri().path() == METADATA && !request.headers().contains_key("metadata");
     if let Some(fault) = fault
+        && !(is_refused && matches!(fault, IssuerFault::Slow(_)))
         && let Some(response) = fault.instead().await
     {
         return response;
