@@ -8,7 +8,7 @@ use reqwest::Url;
 use tokio::sync::Mutex;
 
 use crate::config::AzureConfig;
-use crate::credentials::Tokens;
+use crate::credentials::{NoToken, Tokens};
 use crate::failure::Failure;
 use crate::wire::{Peer, Wire};
 
@@ -36,8 +36,8 @@ pub(crate) struct Client {
 impl Client {
     /// Sees to it that there is a token. Their client has its callers ask one after the other; here, those
     /// who wait for the same answer have it at once, also where it is none.
-    pub(crate) async fn ready(&self) -> azure_core::Result<()> {
-        Ok(self.tokens.ready().await?)
+    pub(crate) async fn ready(&self) -> Result<(), NoToken> {
+        self.tokens.ready().await
     }
 }
 

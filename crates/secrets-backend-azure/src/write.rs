@@ -41,7 +41,7 @@ pub(crate) async fn put(
     loop {
         let refused = match api.set(&name, &body).await {
             Err(failure) if failure.busy.is_some() => failure,
-            Err(failure) if failure.kind == ErrorKind::TimedOut => {
+            Err(failure) if failure.kind == ErrorKind::TimedOut && !failure.is_unsent => {
                 return settled(api, &name, secret.stamp.as_ref(), failure).await;
             }
             answer => return answer,

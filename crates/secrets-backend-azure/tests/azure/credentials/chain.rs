@@ -3,14 +3,14 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use secrets_backend::{ErrorKind, SecretBackend};
+use secrets_backend::{ErrorKind, PutMode, SecretBackend};
 use secrets_backend_azure::{AppService, AzureBackend, AzureCli, Credentials, DefaultChain};
 use secrets_testkit::azure::IssuerFault;
 use secrets_testkit::{KeyVault, KeyVaultAccess};
 
 use super::program::Program;
 use super::{closed, with};
-use crate::admin::{VAULT, asked, backend, config};
+use crate::admin::{VAULT, asked, backend, config, kind, path, sealed};
 
 /// A chain on one server, with its `az`.
 struct Scene {
@@ -163,6 +163,21 @@ async fn a_machine_that_is_throttled_or_down_is_no_refusal_and_one_that_is_not_t
         let error = scene.backend(chain).check().await.unwrap_err();
         assert_eq!((error.kind(), error.retry_after()), (expected, retry_after), "{fault:?}: {error}");
     }
+}
+
+/// Nothing of it was sent to the vault, so there is nothing to look for there.
+#[tokio::test]
+async fn a_write_that_gets_no_token_is_not_looked_for() {
+    let scene = Scene::new(Program::hanging("az"));
+    scene.server.identity_fault(Some(IssuerFault::Hang));
+    scene.server.issuer_fault(Some(IssuerFault::Hang));
+    let backend = scene.backend(scene.chain());
+    let started = Instant::now();
+    let put = backend.put(&path("app/key"), &sealed(1, 7), &PutMode::Upsert).await;
+    assert_eq!(kind(put), ErrorKind::TimedOut);
+    assert!(started.elapsed() < Duration::from_millis(5_500), "{:?}", started.elapsed());
+    assert_eq!(scene.asked(), [1, 1, 1], "one search");
+    assert!(asked(&scene.server).is_empty());
 }
 
 #[tokio::test]
