@@ -65,6 +65,7 @@ pub(crate) struct Fault {
 pub(crate) enum Trouble {
     /// It would have gone to another host than it may.
     Elsewhere,
+    /// No connection was made.
     Tls,
     NoConnection,
     TimedOut,
@@ -266,10 +267,10 @@ const fn method(method: Method) -> Option<reqwest::Method> {
 
 /// A request without a (whole) reply.
 fn unsent(error: &reqwest::Error) -> Trouble {
-    if find::<rustls::Error>(error).is_some() {
-        return Trouble::Tls;
-    }
+    // On a connection that was there, TLS fails after the request was sent: the vault may have done it.
+    let is_tls = || find::<rustls::Error>(error).is_some();
     match (error.is_connect(), error.is_timeout()) {
+        (true, _) if is_tls() => Trouble::Tls,
         (true, _) => Trouble::NoConnection,
         (_, true) => Trouble::TimedOut,
         _ => Trouble::Broken,
