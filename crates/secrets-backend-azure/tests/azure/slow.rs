@@ -108,6 +108,22 @@ async fn purge_answers_when_the_old_bytes_are_gone() {
 }
 
 #[tokio::test]
+async fn what_was_purged_is_written_again_as_soon_as_its_name_is_free() {
+    let (server, backend) = kit();
+    slow(&server, millis(100));
+    server.hide_after_purge(millis(700));
+    let path = path("app/key");
+    put(&backend, &path, "old").await;
+    backend.purge(&path).await.unwrap();
+    assert_eq!(kind(backend.get(&path, None).await), ErrorKind::NotFound);
+    let started = Instant::now();
+    put(&backend, &path, "new").await;
+    assert!(started.elapsed() >= millis(500), "the name was not free at once: {:?}", started.elapsed());
+    assert_eq!(value(&backend, &path).await, "new");
+    assert_eq!(backend.versions(&path).await.unwrap().len(), 1);
+}
+
+#[tokio::test]
 async fn a_service_that_is_slow_to_tell_is_not_taken_for_somebody_who_brought_it_back() {
     let (server, backend) = kit();
     let path = path("app/key");

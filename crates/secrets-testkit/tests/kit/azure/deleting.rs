@@ -90,6 +90,27 @@ fn a_purged_secret_is_gone_for_good_and_its_name_is_free_after_a_while() {
 }
 
 #[test]
+fn a_purged_secret_is_shown_nowhere_for_a_while_before_its_name_is_free() {
+    let (server, vault) = vault();
+    server.asynchronous(Duration::ZERO, Duration::ZERO, HOUR);
+    server.hide_after_purge(HOUR);
+    vault.send("DELETE", "/secrets/a", "");
+    assert_eq!(vault.send("DELETE", "/deletedsecrets/a", "").status, 204);
+    assert_eq!(vault.get("/deletedsecrets/a").status, 200, "still shown");
+    server.forward(HOUR);
+    for path in ["/deletedsecrets/a", "/secrets/a"] {
+        assert_eq!(vault.get(path).refusal(), MISSING, "{path}");
+    }
+    for path in ["/deletedsecrets", "/secrets", "/secrets/a/versions"] {
+        assert!(vault.get(path).body["value"].as_array().unwrap().is_empty(), "{path}");
+    }
+    assert_eq!(set(&vault).refusal(), DELETING);
+    assert_eq!(vault.send("POST", "/deletedsecrets/a/recover", "").refusal(), DELETING);
+    server.forward(HOUR);
+    assert_eq!(set(&vault).status, 200);
+}
+
+#[test]
 fn purge_protection_refuses_and_says_so_in_each_secret() {
     let (server, vault) = vault();
     assert_eq!(vault.get("/secrets/a").body["attributes"]["recoveryLevel"], "Recoverable+Purgeable");
