@@ -85,6 +85,12 @@ impl Failure {
         self
     }
 
+    /// The same failure, and what was done before it.
+    pub(crate) fn after(mut self, what: &str) -> Self {
+        self.detail = format!("{}; {what}", self.detail).into();
+        self
+    }
+
     /// The same failure, before anything was sent to the vault.
     pub(crate) fn unsent(self) -> Self {
         Self { is_unsent: true, ..self }
