@@ -26,6 +26,8 @@ use crate::wire;
 #[derive(Debug)]
 pub(crate) struct Api {
     pub(crate) config: AzureConfig,
+    /// The vault of it: scheme, host and port.
+    pub(crate) vault: Url,
     clients: Clients,
 }
 
@@ -52,8 +54,8 @@ pub(crate) enum Purge {
 }
 
 impl Api {
-    pub(crate) fn new(config: AzureConfig) -> Self {
-        Self { config, clients: Clients::default() }
+    pub(crate) fn new(config: AzureConfig, vault: Url) -> Self {
+        Self { config, vault, clients: Clients::default() }
     }
 
     /// A call of the service, made once more with a new token where the vault refused the one it was made with.
@@ -63,14 +65,14 @@ impl Api {
     where
         F: Future<Output = azure_core::Result<T>> + Send,
     {
-        let client = self.clients.get(&self.config).await?;
+        let client = self.clients.get(&self.config, &self.vault).await?;
         let failure = match self.once(effect, &client, send(Arc::clone(&client))).await {
             Err(failure) if failure.is_of_token => failure,
             answer => return answer,
         };
         tracing::debug!("the vault refused the token: {:?}", failure.kind);
         self.clients.forget(&client).await;
-        let client = self.clients.get(&self.config).await?;
+        let client = self.clients.get(&self.config, &self.vault).await?;
         self.once(effect, &client, send(Arc::clone(&client))).await
     }
 

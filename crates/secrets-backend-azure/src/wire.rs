@@ -145,7 +145,7 @@ impl Line {
 
     async fn exchange(&self, request: &Request) -> Result<AsyncRawResponse, Trouble> {
         let url = request.url();
-        if !self.to.iter().any(|to| to.origin() == url.origin()) {
+        if !self.to.iter().any(|to| is_at(url, to)) {
             return Err(Trouble::Elsewhere);
         }
         let (Body::Bytes(body), Some(method)) = (request.body(), method(request.method())) else {
