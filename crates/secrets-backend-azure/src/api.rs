@@ -14,6 +14,7 @@ use bytes::Bytes;
 use futures_util::TryStreamExt;
 use reqwest::Url;
 use secrets_backend::{ErrorKind, Timestamp};
+use tokio::time::{Instant, timeout_at};
 
 use crate::client::{Client, Clients};
 use crate::config::AzureConfig;
@@ -25,6 +26,8 @@ use crate::wire;
 #[derive(Debug)]
 pub(crate) struct Api {
     pub(crate) config: AzureConfig,
+    /// The vault of it: scheme, host and port.
+    pub(crate) vault: Url,
     clients: Clients,
 }
 
@@ -51,8 +54,8 @@ pub(crate) enum Purge {
 }
 
 impl Api {
-    pub(crate) fn new(config: AzureConfig) -> Self {
-        Self { config, clients: Clients::default() }
+    pub(crate) fn new(config: AzureConfig, vault: Url) -> Self {
+        Self { config, vault, clients: Clients::default() }
     }
 
     /// A call of the service, made once more with a new token where the vault refused the one it was made with.
@@ -62,30 +65,30 @@ impl Api {
     where
         F: Future<Output = azure_core::Result<T>> + Send,
     {
-        let client = self.clients.get(&self.config).await?;
-        let attempt = |client: Arc<Client>| {
-            let call = send(Arc::clone(&client));
-            async move {
-                client.ready().await?;
-                call.await
-            }
-        };
-        let failure = match self.once(effect, attempt(Arc::clone(&client))).await {
+        let client = self.clients.get(&self.config, &self.vault).await?;
+        let failure = match self.once(effect, &client, send(Arc::clone(&client))).await {
             Err(failure) if failure.is_of_token => failure,
             answer => return answer,
         };
         tracing::debug!("the vault refused the token: {:?}", failure.kind);
         self.clients.forget(&client).await;
-        let client = self.clients.get(&self.config).await?;
-        self.once(effect, attempt(client)).await
+        let client = self.clients.get(&self.config, &self.vault).await?;
+        self.once(effect, &client, send(Arc::clone(&client))).await
     }
 
+    /// One call, its token included, within its time.
     async fn once<T>(
         &self,
         effect: Effect,
+        client: &Client,
         call: impl Future<Output = azure_core::Result<T>> + Send,
     ) -> Result<T, Failure> {
-        match tokio::time::timeout(self.config.timeout, call).await {
+        let end = Instant::now() + self.config.timeout;
+        match timeout_at(end, client.ready()).await {
+            Ok(ready) => ready.map_err(|reason| Failure::of_source(&reason))?,
+            Err(_elapsed) => return Err(Failure::late().unsent()),
+        }
+        match timeout_at(end, call).await {
             Ok(answer) => answer.map_err(|error| Failure::of_call(&error, effect)),
             Err(_elapsed) => Err(Failure::late()),
         }

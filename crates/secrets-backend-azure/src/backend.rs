@@ -34,13 +34,13 @@ impl AzureBackend {
         let vault = config.vault()?;
         let at = vault.as_str().trim_end_matches('/').trim_start_matches("https://");
         let name = format!("azure at {at}");
-        Ok(Self { name, api: Api::new(config), order: Order::default() })
+        Ok(Self { name, api: Api::new(config, vault), order: Order::default() })
     }
 
     /// The least role, as Azure's tools take a role definition. Azure has no roles for a prefix of names.
     #[must_use]
     pub fn least_policy(&self, _prefix: &str) -> String {
-        self.api.config.vault().map(|vault| policy::least(&vault)).unwrap_or_default()
+        policy::least(&self.api.vault)
     }
 
     /// Whether there is such a vault and it lets us list.

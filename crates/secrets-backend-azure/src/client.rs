@@ -8,7 +8,7 @@ use reqwest::Url;
 use tokio::sync::Mutex;
 
 use crate::config::AzureConfig;
-use crate::credentials::Tokens;
+use crate::credentials::{NoToken, Tokens};
 use crate::failure::Failure;
 use crate::wire::{Peer, Wire};
 
@@ -36,8 +36,8 @@ pub(crate) struct Client {
 impl Client {
     /// Sees to it that there is a token. Their client has its callers ask one after the other; here, those
     /// who wait for the same answer have it at once, also where it is none.
-    pub(crate) async fn ready(&self) -> azure_core::Result<()> {
-        Ok(self.tokens.ready().await?)
+    pub(crate) async fn ready(&self) -> Result<(), NoToken> {
+        self.tokens.ready().await
     }
 }
 
@@ -49,7 +49,7 @@ impl std::fmt::Debug for Client {
 
 impl Clients {
     /// The client, made by whoever needs it first. Nothing is contacted.
-    pub(crate) async fn get(&self, config: &AzureConfig) -> Result<Arc<Client>, Failure> {
+    pub(crate) async fn get(&self, config: &AzureConfig, vault: &Url) -> Result<Arc<Client>, Failure> {
         let mut made = self.made.lock().await;
         let made = match &mut *made {
             Some(made) => made,
@@ -62,7 +62,7 @@ impl Clients {
         match &made.client {
             Some(client) => Ok(Arc::clone(client)),
             None => {
-                let client = client(config, &made.wire, Arc::clone(&made.tokens))?;
+                let client = client(config, vault, &made.wire, Arc::clone(&made.tokens))?;
                 Ok(Arc::clone(made.client.insert(Arc::new(client))))
             }
         }
@@ -79,9 +79,8 @@ impl Clients {
     }
 }
 
-fn client(config: &AzureConfig, wire: &Wire, tokens: Arc<Tokens>) -> Result<Client, Failure> {
+fn client(config: &AzureConfig, vault: &Url, wire: &Wire, tokens: Arc<Tokens>) -> Result<Client, Failure> {
     let unusable = |_| Failure::invalid("vault_url: no client can be made of it");
-    let vault = config.vault().map_err(|_| Failure::invalid("vault_url"))?;
     let options = SecretClientOptions {
         client_options: ClientOptions {
             transport: Some(wire.transport(Peer::Vault, vec![vault.clone()], config.resource())),
@@ -95,5 +94,5 @@ fn client(config: &AzureConfig, wire: &Wire, tokens: Arc<Tokens>) -> Result<Clie
     };
     let secrets =
         SecretClient::new(vault.as_str(), Arc::clone(&tokens) as _, Some(options)).map_err(unusable)?;
-    Ok(Client { vault, secrets, tokens })
+    Ok(Client { vault: vault.clone(), secrets, tokens })
 }

@@ -125,9 +125,10 @@ pub(crate) fn meaning(peer: Peer, status: u16, codes: Codes) -> Meaning {
         // Whatever it was, no vault was asked.
         (Peer::Source, _) => ErrorKind::Unavailable,
         (Peer::Vault, 403) => ErrorKind::PermissionDenied,
-        // A proxy's, or that of another service: nobody looked for the secret.
-        (Peer::Vault, 404) if !codes.is_of_service => ErrorKind::Unavailable,
-        (Peer::Vault, 404) => ErrorKind::NotFound,
+        // Of secrets, versions and deleted secrets alike.
+        (Peer::Vault, 404) if codes.has("SecretNotFound") => ErrorKind::NotFound,
+        // A proxy's, that of another service, or that of a vault that is not there: nobody looked for the secret.
+        (Peer::Vault, 404) => ErrorKind::Unavailable,
         (Peer::Vault, 409 | 503) => ErrorKind::Unavailable,
         (Peer::Vault, 300..=399) => ErrorKind::Unavailable,
         (Peer::Vault, 408) => return Meaning::Lost,

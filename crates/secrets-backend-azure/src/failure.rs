@@ -24,6 +24,8 @@ pub(crate) struct Failure {
     pub(crate) busy: Option<Busy>,
     /// The vault refused the token.
     pub(crate) is_of_token: bool,
+    /// It failed before anything was sent to the vault: nothing was changed there, whatever the kind.
+    pub(crate) is_unsent: bool,
     detail: Cow<'static, str>,
     retry_after: Option<Duration>,
 }
@@ -49,7 +51,8 @@ impl Effect {
 
 impl Failure {
     pub(crate) fn new(kind: ErrorKind, detail: impl Into<Cow<'static, str>>) -> Self {
-        Self { kind, busy: None, is_of_token: false, detail: detail.into(), retry_after: None }
+        let detail = detail.into();
+        Self { kind, busy: None, is_of_token: false, is_unsent: false, detail, retry_after: None }
     }
 
     pub(crate) fn invalid(detail: impl Into<Cow<'static, str>>) -> Self {
@@ -82,6 +85,17 @@ impl Failure {
         self
     }
 
+    /// The same failure, and what was done before it.
+    pub(crate) fn after(mut self, what: &str) -> Self {
+        self.detail = format!("{}; {what}", self.detail).into();
+        self
+    }
+
+    /// The same failure, before anything was sent to the vault.
+    pub(crate) fn unsent(self) -> Self {
+        Self { is_unsent: true, ..self }
+    }
+
     /// When to ask again, where that was said.
     pub(crate) fn retry_after(&self) -> Option<Duration> {
         self.retry_after
@@ -102,9 +116,16 @@ impl Failure {
         }
     }
 
-    /// What a request for a token that has no reply means.
-    pub(crate) fn of_source(fault: &Fault) -> Self {
-        of_fault(fault, Effect::None)
+    /// What it means that there is no token.
+    pub(crate) fn of_source(reason: &NoToken) -> Self {
+        let failure = Self::new(reason.kind, reason.detail.clone());
+        Self { retry_after: reason.retry_after, ..failure }.unsent()
+    }
+
+    /// What a request without a reply means.
+    pub(crate) fn of_fault(fault: &Fault, effect: Effect) -> Self {
+        let failure = of_fault(fault, effect);
+        if fault.peer == Peer::Source { failure.unsent() } else { failure }
     }
 
     /// Kind, text, and how long to wait.
@@ -115,11 +136,10 @@ impl Failure {
     /// What an error of the Azure clients means.
     pub(crate) fn of_call(error: &azure_core::Error, effect: Effect) -> Self {
         if let Some(reason) = find::<NoToken>(error) {
-            let failure = Self::new(reason.kind, reason.detail.clone());
-            return Self { retry_after: reason.retry_after, ..failure };
+            return Self::of_source(reason);
         }
         if let Some(fault) = find::<Fault>(error) {
-            return of_fault(fault, effect);
+            return Self::of_fault(fault, effect);
         }
         match error.kind() {
             AzureErrorKind::HttpResponse { status, .. } if u16::from(*status) == 401 => {

@@ -85,9 +85,8 @@ pub(crate) async fn list(
     prefix: Option<&SecretPath>,
     page: Option<&PageToken>,
 ) -> Result<Page, Failure> {
-    let vault = api.config.vault().map_err(|_| Failure::invalid("vault_url"))?;
     let not_ours = || Failure::invalid("a page token that is none of this vault");
-    let from = page.map(|token| Next::read(token.as_str(), &vault).ok_or_else(not_ours)).transpose()?;
+    let from = page.map(|token| Next::read(token.as_str(), &api.vault).ok_or_else(not_ours)).transpose()?;
     let part = api.list(from.as_ref(), api.config.page_size).await?;
     if part.next.is_some() && part.next == from {
         return Err(Failure::damaged(Effect::None));

@@ -79,37 +79,56 @@ enum Place {
     Nowhere,
 }
 
+/// How far a removal is, whoever does it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stage {
+    Untouched,
+    /// The service began to delete it.
+    Going,
+    Deleted,
+    /// The service began to remove it.
+    Purged,
+}
+
 /// Removes a secret, deleted or not, for good. Where the vault protects secrets from that, nothing is changed.
 pub(crate) async fn purge(api: &Api, name: &Name) -> Result<(), Failure> {
-    let mut wait = Wait::new(&api.config);
-    // Whether the service began to delete it, has deleted it, and began to remove it.
-    let (mut is_going, mut was_deleted, mut is_purged) = (false, false, false);
+    let (mut wait, mut stage, mut has_deleted) = (Wait::new(&api.config), Stage::Untouched, false);
     loop {
         match place(api, name).await {
-            Err(failure) if is_going || was_deleted => {
+            Err(failure) if stage != Stage::Untouched => {
                 wait.shown::<Place>(Err(failure))?;
             }
             Err(failure) => return Err(failure),
             // Written again since: what was removed is gone all the same.
-            Ok(Place::Nowhere | Place::Live(_)) if is_purged => return Ok(()),
+            Ok(Place::Nowhere | Place::Live(_)) if stage == Stage::Purged => return Ok(()),
             Ok(Place::Live(Purge::Protected) | Place::Deleted(Purge::Protected)) => return Err(protected()),
             Ok(Place::Deleted(Purge::Allowed)) => {
-                (is_going, was_deleted) = (false, true);
-                is_purged |= begun(api.purge(name).await)?;
+                let is_begun = match begun(api.purge(name).await) {
+                    // Half of it is done: nobody may be told that nothing was.
+                    Err(failure) if has_deleted && wait.passes(&failure) => false,
+                    Err(failure) if has_deleted => return Err(failure.after(RECOVERABLE)),
+                    answer => answer?,
+                };
+                let is_purged = is_begun || stage == Stage::Purged;
+                stage = if is_purged { Stage::Purged } else { Stage::Deleted };
             }
-            Ok(Place::Nowhere) if is_going => {}
+            Ok(Place::Nowhere) if stage == Stage::Going => {}
             Ok(place) => match api.delete(name).await {
                 // Only this tells a secret on its way from none.
                 Err(failure) if failure.kind == ErrorKind::NotFound && place == Place::Nowhere => {
                     // Somebody else has removed it.
-                    return if was_deleted { Ok(()) } else { Err(failure) };
+                    return if stage == Stage::Deleted { Ok(()) } else { Err(failure) };
                 }
-                Err(failure) if failure.busy.is_some() => is_going = true,
-                answer => is_going |= begun(answer)?,
+                Err(failure) if failure.busy.is_some() => stage = Stage::Going,
+                answer => {
+                    if begun(answer)? {
+                        (stage, has_deleted) = (Stage::Going, true);
+                    }
+                }
             },
         }
         if !wait.pause().await {
-            return Err(still("removed"));
+            return Err(if stage == Stage::Deleted { deleted_alone() } else { still("removed") });
         }
     }
 }
@@ -136,6 +155,14 @@ fn still(what: &str) -> Failure {
         format!("the vault has not shown it as {what} in time; it goes on with it"),
     )
 }
+
+fn deleted_alone() -> Failure {
+    let what = "the vault has not begun to remove it in time";
+    Failure::new(ErrorKind::TimedOut, what).after(RECOVERABLE)
+}
+
+/// What is left of a removal that failed after its first half.
+const RECOVERABLE: &str = "but it is deleted, and can be recovered";
 
 fn protected() -> Failure {
     Failure::new(

@@ -41,16 +41,18 @@ impl Wait {
     /// on then, and saying that it had no effect would be wrong.
     pub(crate) fn shown<T>(&mut self, look: Result<T, Failure>) -> Result<Option<T>, Failure> {
         match look {
-            Err(failure)
-                if matches!(
-                    failure.kind,
-                    ErrorKind::RateLimited | ErrorKind::Unavailable | ErrorKind::TimedOut
-                ) =>
-            {
-                self.asked = failure.retry_after().unwrap_or_default();
-                Ok(None)
-            }
+            Err(failure) if self.passes(&failure) => Ok(None),
             answer => answer.map(Some),
         }
+    }
+
+    /// Whether a failure may be over after a pause, which is as long as it says.
+    pub(crate) fn passes(&mut self, failure: &Failure) -> bool {
+        let passes =
+            matches!(failure.kind, ErrorKind::RateLimited | ErrorKind::Unavailable | ErrorKind::TimedOut);
+        if passes {
+            self.asked = failure.retry_after().unwrap_or_default();
+        }
+        passes
     }
 }

@@ -65,12 +65,13 @@ pub(crate) struct Fault {
 pub(crate) enum Trouble {
     /// It would have gone to another host than it may.
     Elsewhere,
+    /// No connection was made.
     Tls,
     NoConnection,
     TimedOut,
     Broken,
     TooLarge,
-    /// A status that is no success; 401 apart, which Microsoft's client answers by itself.
+    /// A status that is no success; a 401 of the vault apart, which Microsoft's client passes on.
     Refused {
         status: u16,
         codes: Codes,
@@ -144,7 +145,7 @@ impl Line {
 
     async fn exchange(&self, request: &Request) -> Result<AsyncRawResponse, Trouble> {
         let url = request.url();
-        if !self.to.iter().any(|to| to.origin() == url.origin()) {
+        if !self.to.iter().any(|to| is_at(url, to)) {
             return Err(Trouble::Elsewhere);
         }
         let (Body::Bytes(body), Some(method)) = (request.body(), method(request.method())) else {
@@ -156,8 +157,7 @@ impl Line {
         }
         let response = call.send().await.map_err(|error| unsent(&error))?;
         let status = response.status().as_u16();
-        // Their client answers a 401 of the vault with a new token, and a refusal of a source is theirs to
-        // read.
+        // What a source refuses is for their client to read, and of a 401 of the vault it tells us.
         let is_theirs = match self.peer {
             Peer::Vault => status == 401,
             Peer::Source => (400..500).contains(&status) && status != 429,
@@ -165,7 +165,12 @@ impl Line {
         if !(200..300).contains(&status) && !is_theirs {
             return Err(refused(response).await);
         }
-        let headers = headers(response.headers());
+        let mut headers = headers(response.headers());
+        if self.peer == Peer::Vault {
+            // Their client would take it for the first answer of a vault: it would send the refused token once more, and
+            // ask for tokens for whomever it names from then on.
+            headers.remove(WWW_AUTHENTICATE);
+        }
         let body = read(response, MAX_REPLY).await?;
         Ok(AsyncRawResponse::from_bytes(StatusCode::from(status), headers, Bytes::from_owner(body)))
     }
@@ -262,10 +267,10 @@ const fn method(method: Method) -> Option<reqwest::Method> {
 
 /// A request without a (whole) reply.
 fn unsent(error: &reqwest::Error) -> Trouble {
-    if find::<rustls::Error>(error).is_some() {
-        return Trouble::Tls;
-    }
+    // On a connection that was there, TLS fails after the request was sent: the vault may have done it.
+    let is_tls = || find::<rustls::Error>(error).is_some();
     match (error.is_connect(), error.is_timeout()) {
+        (true, _) if is_tls() => Trouble::Tls,
         (true, _) => Trouble::NoConnection,
         (_, true) => Trouble::TimedOut,
         _ => Trouble::Broken,

@@ -3,6 +3,7 @@
 use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::Duration;
 
+use bytes::Bytes;
 use secrets_backend::{ErrorKind, NewSecret, PutMode, SecretPath, Stamp, Timestamp};
 
 use crate::api::Api;
@@ -24,7 +25,8 @@ impl Order {
     }
 }
 
-/// Writes a version; its id. Over a deleted secret, that is recovered first, and so is readable for a moment.
+/// Writes a version; its id. Over a deleted secret, that is recovered first, and so is readable for a moment; where the
+/// write fails after that, it stays.
 pub(crate) async fn put(
     api: &Api,
     order: &Order,
@@ -37,23 +39,42 @@ pub(crate) async fn put(
         return Err(Failure::new(ErrorKind::Unsupported, "Key Vault has no conditional writes"));
     }
     let body = value::body(secret, order.next())?;
+    let mut is_recovered = false;
+    let written = write(api, &name, &body, secret.stamp.as_ref(), &mut is_recovered).await;
+    written.map_err(|failure| if is_recovered { failure.after(BACK) } else { failure })
+}
+
+/// Writes until the secret lets itself be written, and notes whether it was recovered for that.
+async fn write(
+    api: &Api,
+    name: &Name,
+    body: &Bytes,
+    stamp: Option<&Stamp>,
+    is_recovered: &mut bool,
+) -> Result<String, Failure> {
     let mut wait = Wait::new(&api.config);
     loop {
-        let refused = match api.set(&name, &body).await {
+        let refused = match api.set(name, body).await {
             Err(failure) if failure.busy.is_some() => failure,
-            Err(failure) if failure.kind == ErrorKind::TimedOut => {
-                return settled(api, &name, secret.stamp.as_ref(), failure).await;
+            Err(failure) if failure.kind == ErrorKind::TimedOut && !failure.is_unsent => {
+                return settled(api, name, stamp, failure).await;
             }
+            // Something was begun: nobody may be told that nothing was done.
+            Err(failure) if *is_recovered && wait.passes(&failure) => failure,
             answer => return answer,
         };
         if refused.busy == Some(Busy::Deleted) {
-            recover(api, &name).await?;
+            *is_recovered |= recover(api, name).await?;
         }
         if !wait.pause().await {
             return Err(refused);
         }
     }
 }
+
+/// What is left of a write that failed after a recovery.
+const BACK: &str = "but it was recovered: what was deleted can be read again";
+const MAYBE_BACK: &str = "it may be recovered, so that what was deleted can be read again";
 
 /// The version that a write of unknown outcome made, where the service shows it by its stamp. It is never
 /// sent again: the service would make a second version of it.
@@ -75,14 +96,18 @@ async fn settled(api: &Api, name: &Name, stamp: Option<&Stamp>, unknown: Failure
 /// Before each look: a write that took effect without an answer mostly did so long before its time ran out.
 const LOOKS: [Duration; 3] = [Duration::ZERO, Duration::from_millis(200), Duration::from_millis(800)];
 
-/// Begins a recovery, or finds that somebody else did something to the secret: the next write tells.
-async fn recover(api: &Api, name: &Name) -> Result<(), Failure> {
+/// Begins a recovery, or finds that somebody else did something to the secret: the next write tells. Whether it was
+/// begun.
+async fn recover(api: &Api, name: &Name) -> Result<bool, Failure> {
     match api.recover(name).await {
-        Err(failure) if failure.busy.is_none() && failure.kind != ErrorKind::NotFound => {
-            // Nothing was written, whatever became of the recovery.
-            let is_unknown = failure.kind == ErrorKind::TimedOut;
-            Err(if is_unknown { failure.or(ErrorKind::Unavailable) } else { failure })
+        Ok(()) => Ok(true),
+        Err(failure) if failure.busy.is_some() || failure.kind == ErrorKind::NotFound => Ok(false),
+        // Nothing was written, whatever became of the recovery.
+        Err(failure) if failure.kind == ErrorKind::TimedOut => {
+            let is_unsent = failure.is_unsent;
+            let failure = failure.or(ErrorKind::Unavailable);
+            Err(if is_unsent { failure } else { failure.after(MAYBE_BACK) })
         }
-        _ => Ok(()),
+        Err(failure) => Err(failure),
     }
 }

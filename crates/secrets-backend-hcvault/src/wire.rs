@@ -280,7 +280,13 @@ fn unsent(error: reqwest::Error, effect: Effect) -> Failure {
     if let Some(tls) = cause::<rustls::Error>(&error) {
         let detail =
             "TLS failed: check `address` (its scheme, its host name), `tls.ca_file` and the certificate";
-        return Failure::new(ErrorKind::Unavailable, detail).caused_by(tls.clone());
+        // On a connection that was there, it fails after the request was sent: the server may have done it.
+        let failure = if error.is_connect() {
+            Failure::new(ErrorKind::Unavailable, detail)
+        } else {
+            Failure::damaged(effect, detail)
+        };
+        return failure.caused_by(tls.clone());
     }
     if error.is_connect() {
         return Failure::new(ErrorKind::Unavailable, "cannot connect: check `address`");

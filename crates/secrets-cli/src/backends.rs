@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use secrets_backend::{SecretBackend, SecretPath, async_trait};
 
@@ -32,7 +33,7 @@ pub const HCVAULT: &str = "hcvault";
 pub const AZURE: &str = "azure";
 
 /// A backend of the configuration.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Configured {
     /// Its type, such as `hcvault`.
@@ -43,6 +44,8 @@ pub struct Configured {
     pub least_policy: Option<String>,
     /// What its service keeps about a secret, where there is more than a backend has.
     pub about: Option<Arc<dyn About>>,
+    /// How long a writing call may take, where its service needs more time for those than for others.
+    pub writes: Option<Duration>,
 }
 
 /// What a service keeps about a secret beside its versions and metadata.
@@ -59,7 +62,7 @@ pub struct Made<'a> {
     configuration: &'a Configuration,
     /// Where the local one lies.
     store: PathBuf,
-    backends: BTreeMap<String, (bool, Arc<dyn SecretBackend>)>,
+    backends: BTreeMap<String, Configured>,
 }
 
 impl<'a> Made<'a> {
@@ -69,16 +72,15 @@ impl<'a> Made<'a> {
         Self { configuration, store, backends: BTreeMap::new() }
     }
 
-    /// The backend of a name, and whether others can use it too. Nothing is contacted.
+    /// The backend of a name. Nothing is contacted.
     ///
     /// # Errors
     /// As [`named`].
-    pub fn named(&mut self, name: &str) -> Result<(bool, Arc<dyn SecretBackend>), Failure> {
-        if let Some((is_shared, backend)) = self.backends.get(name) {
-            return Ok((*is_shared, Arc::clone(backend)));
+    pub fn named(&mut self, name: &str) -> Result<Configured, Failure> {
+        if let Some(made) = self.backends.get(name) {
+            return Ok(made.clone());
         }
-        let one = named(name, self.configuration, self.store.clone())?;
-        let made = (one.kind != LOCAL, one.backend);
+        let made = named(name, self.configuration, self.store.clone())?;
         self.backends.insert(name.to_owned(), made.clone());
         Ok(made)
     }
@@ -155,7 +157,7 @@ pub fn check_logins(_: &Settings) -> Result<(), Failure> {
 #[cfg(feature = "local")]
 fn local(configuration: &Configuration, store: PathBuf) -> Result<Configured, Failure> {
     let backend = local::make(configuration, store)?;
-    Ok(Configured { kind: LOCAL.to_owned(), backend, least_policy: None, about: None })
+    Ok(Configured { kind: LOCAL.to_owned(), backend, least_policy: None, about: None, writes: None })
 }
 
 #[cfg(not(feature = "local"))]

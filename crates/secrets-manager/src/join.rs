@@ -65,7 +65,7 @@ pub struct Joined {
 /// [`Error::Backend`]; [`Error::Stored`] where there is something that is no header.
 pub async fn find(backend: Arc<dyn SecretBackend>, deadline: Duration) -> Result<Option<FoundSafe>> {
     let place = backend.to_string();
-    let control = Control::new(patient(backend, deadline));
+    let control = Control::new(patient(backend, deadline, deadline));
     let Some(stored) = control.read(Object::Header).await? else { return Ok(None) };
     match Header::decode(stored.bytes.expose()) {
         Ok(header) => Ok(Some(FoundSafe { place, control, header })),

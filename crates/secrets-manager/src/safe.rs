@@ -116,6 +116,8 @@ pub struct Options {
     pub suite: Suite,
     /// The longest that one call to the backend may take; 15 s.
     pub deadline: Duration,
+    /// The longest that one writing call may take, where a backend needs more time for those; as `deadline`.
+    pub write_deadline: Option<Duration>,
     /// The longest that a call waits for other processes; 10 s.
     pub lock_wait: Duration,
 }
@@ -137,6 +139,7 @@ impl Options {
             caller: Caller::default(),
             suite: Suite::detect(),
             deadline: Duration::from_secs(15),
+            write_deadline: None,
             lock_wait: Duration::from_secs(10),
         }
     }

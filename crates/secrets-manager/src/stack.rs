@@ -88,9 +88,14 @@ fn replicas(
     all
 }
 
-/// A backend that is tried again where that can help, within a deadline: retry → timeout → backend.
-pub(crate) fn patient(backend: Arc<dyn SecretBackend>, deadline: Duration) -> Arc<dyn SecretBackend> {
+/// A backend that is tried again where that can help, within a deadline: retry → timeout → backend. Each writing call may
+/// take as long as `writes`.
+pub(crate) fn patient(
+    backend: Arc<dyn SecretBackend>,
+    deadline: Duration,
+    writes: Duration,
+) -> Arc<dyn SecretBackend> {
     let mut retries = RetryConfig::default();
     retries.deadline = deadline;
-    Arc::new(RetryBackend::new(TimeoutBackend::new(backend, deadline), retries))
+    Arc::new(RetryBackend::new(TimeoutBackend::new(backend, deadline).with_writes(writes), retries))
 }

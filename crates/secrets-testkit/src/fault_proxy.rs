@@ -41,6 +41,10 @@ pub enum Fault {
     ///
     /// A TLS connection must be open before, since its handshake needs answers.
     LoseResponse,
+    /// Passes answers on with a wrong byte at the end of each piece.
+    ///
+    /// A TLS connection must be open before, and ends with a record that cannot be opened.
+    Garble,
     /// Closes the connection after this many more bytes of answers.
     TruncateAfter(usize),
     /// Passes answers on in pieces of `bytes`, each after a pause of `every`.

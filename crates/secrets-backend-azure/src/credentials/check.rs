@@ -79,6 +79,11 @@ impl ManagedIdentity {
 impl AzureCli {
     fn check(&self) -> Result<(), InvalidConfig> {
         self.tenant_id.iter().try_for_each(|id| name("tenant_id", id))?;
+        // "az account get-access-token": "Please specify only one of subscription and tenant, not both".
+        if self.tenant_id.is_some() && self.subscription.is_some() {
+            let problem = "it names a login, and so its tenant: `az` takes no `tenant_id` beside it";
+            return Err(InvalidConfig::new("subscription", problem));
+        }
         // It becomes a part of a command line.
         let is_one = |byte: u8| byte.is_ascii_alphanumeric() || b" ._-".contains(&byte);
         let good = |text: &String| !text.is_empty() && text.bytes().all(is_one);
@@ -153,6 +158,18 @@ mod tests {
             let az = AzureCli { subscription: Some(hostile.to_owned()), ..AzureCli::default() };
             assert_eq!(wrong(&Credentials::AzureCli(az)), "subscription", "{hostile:?}");
         }
+    }
+
+    #[test]
+    fn az_is_told_a_tenant_or_a_subscription_and_never_both() {
+        let [tenant_id, subscription] = ["tenant", "Shop - test"].map(|text| Some(text.to_owned()));
+        let tenant = AzureCli { tenant_id: tenant_id.clone(), ..AzureCli::default() };
+        let login = AzureCli { subscription: subscription.clone(), ..AzureCli::default() };
+        assert!(tenant.check().is_ok() && login.check().is_ok());
+        let both = AzureCli { tenant_id, subscription, ..AzureCli::default() };
+        assert_eq!(wrong(&Credentials::AzureCli(both.clone())), "subscription");
+        let chain = DefaultChain { azure_cli: both, ..DefaultChain::default() };
+        assert_eq!(wrong(&Credentials::Default(chain)), "subscription");
     }
 
     #[test]

@@ -70,13 +70,13 @@ pub struct AppService {
     pub(super) header: Arc<SecretBytes>,
 }
 
-/// Whoever is logged in to the Azure CLI.
+/// Whoever is logged in to the Azure CLI. It takes a tenant or a subscription, not both.
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub struct AzureCli {
     /// The tenant, where it is not that of the login.
     pub tenant_id: Option<String>,
-    /// The subscription whose login is meant, by id or name.
+    /// The subscription whose login is meant, by id or name; its tenant comes with it.
     pub subscription: Option<String>,
     /// Where `az` is looked for, instead of `PATH`.
     pub path: Option<OsString>,

@@ -16,17 +16,35 @@ use serde::Deserialize;
 use crate::config::InvalidConfig;
 use crate::credentials::no_token::NoToken;
 use crate::credentials::{IdentityId, ManagedIdentity};
-use crate::wire::{Peer, Wire};
+use crate::failure::find;
+use crate::wire::{Fault, Peer, Trouble, Wire};
 
 /// The metadata service of a virtual machine.
 const METADATA: &str = "http://169.254.169.254";
 const METADATA_PATH: &str = "/metadata/identity/oauth2/token";
+/// Without it, the service gives no token.
+const METADATA_HEADER: HeaderName = HeaderName::from_static("metadata");
 
 /// What both endpoints answer; the times are texts, or numbers.
 #[derive(Deserialize)]
 struct Given {
     access_token: String,
     expires_on: serde_json::Value,
+}
+
+/// Whether there is such an endpoint. That of an App Service was told by variables; a metadata service is asked
+/// without the header that it wants, as Microsoft's own clients do, and any answer at all is one.
+pub(super) async fn is_there(given: &ManagedIdentity, wire: &Wire, resource: &str) -> Result<(), NoToken> {
+    if given.app_service.is_some() {
+        return Ok(());
+    }
+    let mut request = request(given, resource).map_err(|error| NoToken::refused(error.to_string()))?;
+    request.headers_mut().remove(METADATA_HEADER);
+    let line = wire.line(Peer::Source, vec![request.url().clone()], resource.to_owned());
+    match line.execute_request(&request).await {
+        Err(error) if !is_answer(&error) => Err(NoToken { is_absent: true, ..NoToken::of(&error) }),
+        _ => Ok(()),
+    }
 }
 
 /// A token of the machine's identity.
@@ -40,15 +58,17 @@ pub(super) async fn token(
     let reply = line.execute_request(&request).await.map_err(|error| {
         let reason = NoToken::of(&error);
         // Nobody listens: this is no machine with an identity.
-        let is_absent = reason.kind == ErrorKind::Unavailable;
+        let is_absent = reason.kind == ErrorKind::Unavailable && !is_answer(&error);
         NoToken { is_absent, ..reason }
     })?;
     match u16::from(reply.status()) {
         200 => {}
         400 => return Err(NoToken::refused("there is no such identity, status 400")),
-        // "How to use managed identities on an Azure VM", error handling: it is being updated.
+        // "How to use managed identities on an Azure VM", error handling: it is being updated. Other services of other
+        // clouds are at the same address, and answer 404 too.
         status @ (404 | 410) => {
-            return Err(NoToken::new(ErrorKind::Unavailable, format!("not ready, status {status}")));
+            let reason = NoToken::new(ErrorKind::Unavailable, format!("not ready, status {status}"));
+            return Err(NoToken { is_absent: status == 404, ..reason });
         }
         status => return Err(NoToken::refused(format!("refused, status {status}"))),
     }
@@ -58,6 +78,11 @@ pub(super) async fn token(
     let expires = expires_on.as_i64().or_else(|| expires_on.as_str()?.parse().ok()).ok_or_else(none)?;
     let expires = OffsetDateTime::from_unix_timestamp(expires).map_err(|_| none())?;
     Ok(AccessToken::new(Secret::new(access_token), expires))
+}
+
+/// Whether somebody answered, if only to refuse.
+fn is_answer(error: &azure_core::Error) -> bool {
+    find::<Fault>(error).is_some_and(|fault| matches!(fault.trouble, Trouble::Refused { .. }))
 }
 
 fn request(given: &ManagedIdentity, resource: &str) -> Result<Request, InvalidConfig> {
@@ -87,7 +112,7 @@ fn request(given: &ManagedIdentity, resource: &str) -> Result<Request, InvalidCo
             let header = service.header.expose_str().unwrap_or_default().to_owned();
             request.insert_header(HeaderName::from_static("x-identity-header"), header);
         }
-        None => request.insert_header(HeaderName::from_static("metadata"), "true"),
+        None => request.insert_header(METADATA_HEADER, "true"),
     }
     Ok(request)
 }

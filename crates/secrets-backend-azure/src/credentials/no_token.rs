@@ -6,7 +6,7 @@ use std::time::Duration;
 use azure_core::error::ErrorKind as AzureErrorKind;
 use secrets_backend::ErrorKind;
 
-use crate::failure::{Failure, find};
+use crate::failure::{Effect, Failure, find};
 use crate::wire::Fault;
 
 /// Why there is no token. The vault was not asked for anything.
@@ -16,7 +16,7 @@ pub(crate) struct NoToken {
     pub(crate) kind: ErrorKind,
     pub(crate) detail: String,
     pub(crate) retry_after: Option<Duration>,
-    /// There is nothing of this kind here: no endpoint, no program, no login.
+    /// Nobody of this kind was found to be here: no endpoint, no program, no login.
     pub(super) is_absent: bool,
 }
 
@@ -47,7 +47,7 @@ impl NoToken {
             return known.clone();
         }
         if let Some(fault) = find::<Fault>(error) {
-            let (kind, detail, retry_after) = Failure::of_source(fault).into_parts();
+            let (kind, detail, retry_after) = Failure::of_fault(fault, Effect::None).into_parts();
             return Self { retry_after, ..Self::new(kind, detail) };
         }
         match numbers(error) {

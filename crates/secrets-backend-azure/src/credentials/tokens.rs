@@ -21,7 +21,7 @@ const AHEAD: Duration = Duration::minutes(5);
 const LAST: Duration = Duration::seconds(10);
 /// How long a caller whose token is good still waits for another one.
 const PATIENCE: Wait = Wait::from_secs(2);
-/// How long nobody asks again after that was in vain.
+/// How long nobody asks again after that was in vain, or gave a token that is to be replaced at once.
 const REST: Wait = Wait::from_secs(30);
 
 /// Gives tokens for one resource and no other, whatever a challenge asks for.
@@ -87,7 +87,7 @@ impl Tokens {
         *last = answer.as_ref().err().cloned();
         self.asked.fetch_add(1, Ordering::AcqRel);
         if let Ok(token) = &answer {
-            self.lock().token = Some(token.clone());
+            self.lock().keep(token);
         }
         answer
     }
@@ -110,6 +110,14 @@ impl Tokens {
 }
 
 impl Known {
+    /// One that expires soon is what the source has: it gives no other for a while, as those do that keep their own.
+    fn keep(&mut self, token: &AccessToken) {
+        self.token = Some(token.clone());
+        if self.good().is_none() {
+            self.rest = Some(Instant::now() + REST);
+        }
+    }
+
     /// The token, where it need not be replaced.
     fn good(&self) -> Option<AccessToken> {
         let rests = self.rest.is_some_and(|until| Instant::now() < until);

@@ -8,8 +8,9 @@ impl DefaultChain {
     /// The chain as Microsoft's variables set it, by whoever reads them.
     ///
     /// `IDENTITY_ENDPOINT` and `IDENTITY_HEADER` are those of an App Service; `AZURE_CLIENT_ID` chooses the identity of
-    /// the machine, and `AZURE_POD_IDENTITY_AUTHORITY_HOST` is where its metadata service is. With `AZURE_TENANT_ID` and that, `AZURE_CLIENT_SECRET`, `AZURE_CLIENT_CERTIFICATE_PATH` or
-    /// `AZURE_FEDERATED_TOKEN_FILE` make the credential of the environment, the first of them that is set.
+    /// the machine, and `AZURE_POD_IDENTITY_AUTHORITY_HOST` is where its metadata service is. With `AZURE_TENANT_ID`
+    /// and `AZURE_CLIENT_ID`, `AZURE_CLIENT_SECRET`, `AZURE_CLIENT_CERTIFICATE_PATH` or `AZURE_FEDERATED_TOKEN_FILE`
+    /// make the credential of the environment, the first of them that is set.
     ///
     /// ```
     /// use secrets_backend_azure::{Credentials, DefaultChain};

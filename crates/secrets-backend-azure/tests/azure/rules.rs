@@ -49,6 +49,8 @@ async fn each_refusal_has_its_kind_after_one_call() {
         (403, html.to_owned(), PermissionDenied, PermissionDenied),
         (404, refusal("SecretNotFound", None), NotFound, NotFound),
         (404, html.to_owned(), Unavailable, Unavailable),
+        (404, refusal("VaultNotFound", None), Unavailable, Unavailable),
+        (404, refusal("NotFound", None), Unavailable, Unavailable),
         (408, refusal("RequestTimeout", None), Unavailable, TimedOut),
         (413, refusal("RequestTooLarge", None), InvalidInput, InvalidInput),
         (429, refusal("Throttled", None), RateLimited, RateLimited),

@@ -147,3 +147,27 @@ async fn two_installations_that_rotate_at_once_leave_nothing_unreadable() {
     }
     println!("FIGURE: {rounds} rounds of two rotations at once: none unreadable");
 }
+
+/// The service shows nothing of a purged secret, and refuses its name for half a minute.
+#[tokio::test]
+async fn a_purge_takes_as_long_as_the_service_where_writes_may() {
+    let (server, one) = kit();
+    let one: Arc<dyn SecretBackend> = Arc::new(one);
+    let machine = Machine::new(None);
+    init(&machine.places(), InitOptions::with_key_file(&machine.places())).await.unwrap();
+    server.hide_after_purge(Duration::from_millis(2_500));
+    for write_deadline in [None, Some(Duration::from_secs(20))] {
+        let mut options = Options::new(Arc::clone(&one));
+        options.deadline = Duration::from_secs(1);
+        options.write_deadline = write_deadline;
+        let safe = Safe::open(&machine.places(), options, machine.unlock()).await.unwrap();
+        let at = path(&format!("app/{}", write_deadline.is_some()));
+        set(&safe, &at, "value").await.unwrap();
+        let purged = safe.purge(&at).await;
+        match (write_deadline, purged) {
+            (Some(_), purged) => drop(purged.unwrap()),
+            (None, Err(Error::Backend(error))) => assert_eq!(error.kind(), ErrorKind::TimedOut),
+            (None, purged) => panic!("{purged:?}"),
+        }
+    }
+}

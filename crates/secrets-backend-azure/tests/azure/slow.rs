@@ -9,6 +9,10 @@ use secrets_testkit::azure::{Operation, VaultFault};
 
 use crate::admin::{asked, hasty_kit, kind, kit, path, put, value};
 
+/// What the service answers to a write of what is deleted.
+const DELETED: &str =
+    r#"{"error":{"code":"Conflict","innererror":{"code":"ObjectIsDeletedButRecoverable"}}}"#;
+
 fn millis(millis: u64) -> Duration {
     Duration::from_millis(millis)
 }
@@ -105,6 +109,82 @@ async fn purge_answers_when_the_old_bytes_are_gone() {
     put(&backend, &path, "new").await;
     assert_eq!(kind(backend.get(&path, Some(&old)).await), ErrorKind::NotFound);
     assert_eq!(backend.versions(&path).await.unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn what_was_purged_is_written_again_as_soon_as_its_name_is_free() {
+    let (server, backend) = kit();
+    slow(&server, millis(100));
+    server.hide_after_purge(millis(700));
+    let path = path("app/key");
+    put(&backend, &path, "old").await;
+    backend.purge(&path).await.unwrap();
+    assert_eq!(kind(backend.get(&path, None).await), ErrorKind::NotFound);
+    let started = Instant::now();
+    put(&backend, &path, "new").await;
+    assert!(started.elapsed() >= millis(500), "the name was not free at once: {:?}", started.elapsed());
+    assert_eq!(value(&backend, &path).await, "new");
+    assert_eq!(backend.versions(&path).await.unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn a_purge_that_has_deleted_waits_for_its_second_half() {
+    for fault in [VaultFault::Throttled(1), VaultFault::Status(503, String::new()), VaultFault::Dropped] {
+        let (server, backend) = kit();
+        let path = path("app/key");
+        put(&backend, &path, "x").await;
+        server.fault_of(Operation::Purge, 1, &fault);
+        backend.purge(&path).await.unwrap();
+        assert_eq!(kind(backend.undelete(&path).await), ErrorKind::NotFound, "{fault:?}");
+        // Of one that somebody else has deleted nothing was done.
+        put(&backend, &path, "x").await;
+        backend.delete(&path).await.unwrap();
+        server.fault_of(Operation::Purge, 1, &VaultFault::Throttled(1));
+        assert_eq!(kind(backend.purge(&path).await), ErrorKind::RateLimited);
+        backend.undelete(&path).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_purge_whose_second_half_never_begins_says_that_the_first_is_done() {
+    let (server, backend) = hasty_kit();
+    let path = path("app/key");
+    put(&backend, &path, "x").await;
+    server.fault_of(Operation::Purge, 100, &VaultFault::Status(503, String::new()));
+    let error = backend.purge(&path).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::TimedOut, "{error}");
+    assert!(error.to_string().contains("it is deleted, and can be recovered"), "{error}");
+    server.heal();
+    backend.undelete(&path).await.unwrap();
+    put(&backend, &path, "x").await;
+    server.deny(Operation::Purge);
+    let error = backend.purge(&path).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::PermissionDenied);
+    assert!(error.to_string().contains("it is deleted, and can be recovered"), "{error}");
+}
+
+#[tokio::test]
+async fn a_put_that_has_recovered_waits_for_its_second_half_and_says_what_is_left() {
+    for fault in [VaultFault::Throttled(1), VaultFault::Status(503, String::new())] {
+        let (server, backend) = kit();
+        let path = path("app/key");
+        put(&backend, &path, "old").await;
+        backend.delete(&path).await.unwrap();
+        server.fault_of(Operation::Set, 1, &VaultFault::Status(409, DELETED.to_owned()));
+        server.fault_of(Operation::Set, 1, &fault);
+        put(&backend, &path, "new").await;
+        assert_eq!(value(&backend, &path).await, "new", "{fault:?}");
+    }
+    let (server, backend) = hasty_kit();
+    let path = path("app/key");
+    put(&backend, &path, "old").await;
+    backend.delete(&path).await.unwrap();
+    server.fault_of(Operation::Set, 1, &VaultFault::Status(409, DELETED.to_owned()));
+    server.fault_of(Operation::Set, 100, &VaultFault::Status(503, String::new()));
+    let error = backend.put(&path, &NewSecret::new("new"), &PutMode::Upsert).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unavailable, "{error}");
+    assert!(error.to_string().contains("what was deleted can be read again"), "{error}");
+    assert_eq!(value(&backend, &path).await, "old");
 }
 
 #[tokio::test]

@@ -3,10 +3,10 @@
 use secrets_backend::{ErrorKind, NewSecret, PutMode, SecretBackend};
 use secrets_backend_azure::AzureBackend;
 use secrets_testkit::azure::VaultFault;
-use secrets_testkit::{Answer, Certificates, KeyVault, Responder};
+use secrets_testkit::{Answer, Certificates, Fault, FaultProxy, KeyVault, Responder};
 use serde_json::json;
 
-use crate::admin::{VAULT, backend, config, hasty, hasty_kit, kind, kit, path, put};
+use crate::admin::{VAULT, backend, config, hasty, hasty_kit, kind, kit, path, put, value};
 
 /// A host that would take the token, and counts who comes.
 fn trap() -> Responder {
@@ -67,6 +67,25 @@ async fn a_server_that_cannot_be_trusted_gets_nothing() {
         assert!(error.detail().unwrap().contains("TLS"), "{error}");
     }
     assert!(server.calls().is_empty());
+}
+
+/// The vault has taken the request, and what it answers cannot be opened.
+#[tokio::test]
+async fn tls_that_fails_after_a_write_was_sent_does_not_say_that_nothing_was_written() {
+    let server = KeyVault::start().unwrap();
+    let proxy = FaultProxy::start(server.addr()).unwrap();
+    let mut through = config(&server.access(VAULT));
+    through.vault_url = format!("https://{VAULT}.vault.azure.net:{}", proxy.addr().port());
+    let (direct, backend) = (backend(config(&server.access(VAULT))), backend(through));
+    backend.check().await.unwrap();
+    proxy.set(Fault::Garble);
+    let put = backend.put(&path("app/key"), &NewSecret::new("x"), &PutMode::Upsert).await;
+    assert_eq!(kind(put), ErrorKind::TimedOut);
+    assert_eq!(value(&direct, &path("app/key")).await, "x");
+    proxy.set(Fault::None);
+    backend.check().await.unwrap();
+    proxy.set(Fault::Garble);
+    assert_eq!(kind(backend.get(&path("app/key"), None).await), ErrorKind::Unavailable);
 }
 
 #[tokio::test]

@@ -2,11 +2,11 @@
 
 use std::path::PathBuf;
 
-use secrets_backend::{ErrorKind, SecretBackend, SecretPath};
+use secrets_backend::{ErrorKind, NewSecret, PutMode, SecretBackend, SecretPath};
 use secrets_backend_hcvault::{
     Auth, AwsCredentials, AwsIam, Credential, Engine, HcVaultBackend, HcVaultConfig,
 };
-use secrets_testkit::{Answer, Responder};
+use secrets_testkit::{Answer, Fault, FaultProxy, Responder};
 use serde_json::json;
 
 fn config(address: impl Into<String>) -> HcVaultConfig {
@@ -169,6 +169,36 @@ async fn tls_with_the_right_authority_works() {
     let mut config = config(server.url());
     config.tls.ca_file = Some(file);
     assert_eq!(get(config).await.kind(), ErrorKind::NotFound);
+}
+
+/// The server has taken the request, and what it answers cannot be opened.
+#[tokio::test]
+async fn tls_that_fails_after_a_write_was_sent_does_not_say_that_nothing_was_written() {
+    let server = Responder::start_tls().unwrap();
+    server.always("GET", "/", Answer::json(404, &json!({"errors": []})));
+    server.always("POST", "/", Answer::json(200, &json!({"data": {"version": 1}})));
+    let proxy = FaultProxy::start(server.addr()).unwrap();
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("ca.pem");
+    std::fs::write(&file, server.authority().unwrap()).unwrap();
+    let mut config = config(format!("https://{}", proxy.addr()));
+    config.tls.ca_file = Some(file);
+    let backend = HcVaultBackend::new(config).unwrap();
+    let path: SecretPath = "a".parse().unwrap();
+    let kind = |error: secrets_backend::Error| error.kind();
+    for is_write in [true, false] {
+        proxy.set(Fault::None);
+        assert_eq!(backend.get(&path, None).await.map_err(kind).unwrap_err(), ErrorKind::NotFound);
+        proxy.set(Fault::Garble);
+        if is_write {
+            let put = backend.put(&path, &NewSecret::new("x"), &PutMode::Create).await;
+            assert_eq!(put.map_err(kind).unwrap_err(), ErrorKind::TimedOut);
+        } else {
+            assert_eq!(backend.get(&path, None).await.map_err(kind).unwrap_err(), ErrorKind::Unavailable);
+        }
+    }
+    let writes = server.requests().into_iter().filter(|request| request.method == "POST");
+    assert_eq!(writes.count(), 1, "the request took effect");
 }
 
 #[tokio::test]

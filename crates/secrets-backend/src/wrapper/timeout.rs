@@ -13,17 +13,26 @@ use crate::{
 
 /// Ends every call that takes longer than a limit with `TimedOut`: whether it took effect is unknown then.
 ///
-/// A batch is one call. Time is tokio's, so tests can pause it.
+/// A batch is one call. Writing calls can have a limit of their own: some services answer `purge` when they have removed
+/// something, which takes longer than anybody waits for a value. Time is tokio's, so tests can pause it.
 #[derive(Debug)]
 pub struct TimeoutBackend<B> {
     inner: B,
     limit: Duration,
+    /// Of `put`, `delete`, `undelete` and `purge`.
+    writes: Duration,
 }
 
 impl<B: SecretBackend> TimeoutBackend<B> {
     /// `inner`, with calls of at most `limit`.
     pub const fn new(inner: B, limit: Duration) -> Self {
-        Self { inner, limit }
+        Self { inner, limit, writes: limit }
+    }
+
+    /// The same, with `put`, `delete`, `undelete` and `purge` of at most `limit`.
+    #[must_use]
+    pub fn with_writes(self, limit: Duration) -> Self {
+        Self { writes: limit, ..self }
     }
 
     async fn within<T: Send>(
@@ -32,15 +41,22 @@ impl<B: SecretBackend> TimeoutBackend<B> {
         path: Option<&SecretPath>,
         call: impl Future<Output = Result<T>> + Send,
     ) -> Result<T> {
-        match tokio::time::timeout(self.limit, call).await {
+        match tokio::time::timeout(self.limit_of(operation), call).await {
             Ok(answer) => answer,
             Err(_elapsed) => Err(self.timed_out(operation, path)),
         }
     }
 
+    const fn limit_of(&self, operation: Operation) -> Duration {
+        match operation {
+            Operation::Put | Operation::Delete | Operation::Undelete | Operation::Purge => self.writes,
+            _ => self.limit,
+        }
+    }
+
     fn timed_out(&self, operation: Operation, path: Option<&SecretPath>) -> Error {
         let error = Error::new(ErrorKind::TimedOut, operation, self.inner.to_string())
-            .with_detail(format!("no answer within {:?}", self.limit));
+            .with_detail(format!("no answer within {:?}", self.limit_of(operation)));
         match path {
             Some(path) => error.with_path(path),
             None => error,

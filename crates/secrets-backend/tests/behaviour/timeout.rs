@@ -37,6 +37,29 @@ async fn every_method_that_hangs_is_timed_out_at_the_limit_and_names_itself() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn writing_calls_can_have_a_limit_of_their_own() {
+    let backend = TimeoutBackend::new(FaultyBackend::new([Step::Hang; 9]), LIMIT).with_writes(6 * LIMIT);
+    let path = path("a/b");
+    let start = Instant::now();
+    for error in [
+        backend.put(&path, &value("x"), &PutMode::Create).await.unwrap_err(),
+        backend.delete(&path).await.unwrap_err(),
+        backend.undelete(&path).await.unwrap_err(),
+        backend.purge(&path).await.unwrap_err(),
+    ] {
+        assert_eq!(error.kind(), ErrorKind::TimedOut);
+        assert_eq!(error.detail(), Some("no answer within 60s"));
+    }
+    assert_eq!(start.elapsed(), 24 * LIMIT);
+    backend.get(&path, None).await.unwrap_err();
+    backend.check().await.unwrap_err();
+    backend.list(None, None).await.unwrap_err();
+    backend.versions(&path).await.unwrap_err();
+    backend.get_many(&[path]).await.pop().unwrap().unwrap_err();
+    assert_eq!(start.elapsed(), 29 * LIMIT);
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_answers_in_time_is_left_alone() {
     let script = [Step::Slow(Duration::from_millis(9_999)), Step::Fail(ErrorKind::PermissionDenied)];
     let backend = TimeoutBackend::new(FaultyBackend::new(script), LIMIT);

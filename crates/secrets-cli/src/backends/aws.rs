@@ -50,7 +50,7 @@ pub(super) fn make(name: &str, backend: &Backend) -> Result<Configured, Failure>
     let whole = Arc::new(whole);
     let backend = fields::behind(name, &prefix, Arc::clone(&whole))?;
     let about: Arc<dyn About> = Arc::new(Part { whole, prefix });
-    Ok(Configured { kind: AWS.to_owned(), backend, least_policy, about: Some(about) })
+    Ok(Configured { kind: AWS.to_owned(), backend, least_policy, about: Some(about), writes: None })
 }
 
 impl Fields {

@@ -55,10 +55,12 @@ pub(super) fn make(
     let fields: Fields = fields::read(name, backend)?;
     let prefix = fields.prefix.clone().unwrap_or_default();
     let config = fields.config(name, Some(&configuration.azure))?;
+    // What the service does in its own time is looked at once more when that is over.
+    let writes = Some(config.settle + config.timeout);
     let whole = AzureBackend::new(config).map_err(|invalid| at(name, &invalid))?;
     let least_policy = Some(whole.least_policy(&prefix));
     let backend = fields::behind(name, &prefix, whole)?;
-    Ok(Configured { kind: AZURE.to_owned(), backend, least_policy, about: None })
+    Ok(Configured { kind: AZURE.to_owned(), backend, least_policy, about: None, writes })
 }
 
 impl Fields {

@@ -56,7 +56,7 @@ pub(super) fn make(
     let whole = HcVaultBackend::new(config).map_err(|invalid| at(name, &invalid))?;
     let least_policy = Some(whole.least_policy(&prefix));
     let backend = fields::behind(name, &prefix, whole)?;
-    Ok(Configured { kind: HCVAULT.to_owned(), backend, least_policy, about: None })
+    Ok(Configured { kind: HCVAULT.to_owned(), backend, least_policy, about: None, writes: None })
 }
 
 impl Fields {

@@ -14,7 +14,7 @@ use secrets_manager::{
 };
 
 use crate::args::Global;
-use crate::backends::Made;
+use crate::backends::{Configured, Made};
 use crate::config::schema::{EnvironmentSettings, LOCAL, RouteSettings};
 use crate::config::topology::{Member, Topology};
 use crate::config::{self, Configuration};
@@ -167,6 +167,10 @@ impl Context {
                 options.failover.when_down = when_down.into();
             }
         }
+        // With several, the journal carries on what takes longer.
+        if options.standbys.is_empty() && options.routes.is_empty() {
+            options.write_deadline = made.named(settings.topology().primary.name)?.writes;
+        }
         options.failover.require_primary = self.global.require_primary;
         options.failover.max_staleness = self.global.max_staleness.as_deref().map(duration).transpose()?;
         options.sealing = self.sealing();
@@ -191,6 +195,7 @@ impl Context {
         if one.kind == LOCAL {
             options.place = Place::Own;
         }
+        options.write_deadline = one.writes;
         options.sealing = if settings.seals(name) { Sealing::Sealed } else { Sealing::Plain };
         Ok(self.with_caller(options))
     }
@@ -249,9 +254,9 @@ fn members(made: &mut Made<'_>, topology: &Topology<'_>) -> Result<(Standby, Vec
 }
 
 fn member(made: &mut Made<'_>, member: &Member<'_>) -> Result<Standby, Failure> {
-    let (is_shared, backend) = made.named(member.name)?;
+    let Configured { kind, backend, .. } = made.named(member.name)?;
     let mut standby = Standby::new(backend);
-    standby.place = if is_shared { Place::Shared } else { Place::Own };
+    standby.place = if kind == LOCAL { Place::Own } else { Place::Shared };
     standby.role = member.role;
     standby.weight = member.weight;
     Ok(standby)
@@ -265,4 +270,35 @@ fn routes(made: &mut Made<'_>, environment: &EnvironmentSettings) -> Result<Vec<
         Ok(Route::new(prefix, primary, standbys))
     };
     environment.routes.iter().map(route).collect()
+}
+
+#[cfg(test)]
+#[cfg(feature = "azure")]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    /// How long a writing call may take in this environment, and over one backend alone.
+    fn write_deadlines(environment: &str) -> [Option<Duration>; 2] {
+        let home = tempfile::tempdir().unwrap();
+        fs::create_dir_all(home.path().join("config")).unwrap();
+        let vault = "[backends.vault]\ntype = \"azure\"\nvault_url = \"https://shop.vault.azure.net\"\n\
+                     timeout = 7\nsettle = 40\n";
+        let text = format!("{vault}\n[environments.default]\n{environment}\n");
+        fs::write(home.path().join("config/config.toml"), text).unwrap();
+        let set = [("SECRETS_HOME", home.path().to_str().unwrap())].into_iter().collect();
+        let context = Context::new(Global::default(), set, home.path()).unwrap();
+        [context.options().unwrap(), context.options_of("vault").unwrap()].map(|found| found.write_deadline)
+    }
+
+    #[test]
+    fn a_vault_alone_has_the_time_that_it_needs_and_the_journal_carries_on_for_one_among_others() {
+        let needed = Some(Duration::from_secs(47));
+        assert_eq!(write_deadlines("primary = \"vault\""), [needed; 2]);
+        assert_eq!(write_deadlines("primary = \"local\""), [None, needed]);
+        assert_eq!(write_deadlines("primary = \"vault\"\nbackup = [\"local\"]"), [None, needed]);
+        let routed = "primary = \"vault\"\n[environments.default.routes.\"app\"]\nprimary = \"local\"";
+        assert_eq!(write_deadlines(routed), [None, needed]);
+    }
 }

@@ -74,9 +74,10 @@ pub(super) fn open(places: Places, options: Options, unlock: &Unlock) -> Result<
     let files = Files { places: places.clone(), safe: header.safe_id(), tenant, state };
     let (files, header_key) = (Arc::new(files), Arc::new(root.header_key(&header.safe_id())));
     let ours = digest(&header_for_backends(&header, &header_key), &sealed_keyring);
+    let writes = options.write_deadline.unwrap_or(options.deadline);
     let place = |(standby, agreed): (&Standby, Option<[u8; 32]>)| {
         let name = standby.backend.to_string();
-        let patient = patient(Arc::clone(&standby.backend), options.deadline);
+        let patient = patient(Arc::clone(&standby.backend), options.deadline, writes);
         let is_shared = standby.place == Place::Shared && options.sealing == Sealing::Sealed;
         let shared = is_shared.then(|| Shared {
             control: Control::new(Arc::clone(&patient)),

@@ -56,6 +56,11 @@ impl KeyVault {
         self.shared.lock().delays.settle = millis(time);
     }
 
+    /// How long a purged secret is shown nowhere before it can be written again.
+    pub fn hide_after_purge(&self, time: Duration) {
+        self.shared.lock().delays.hidden = millis(time);
+    }
+
     /// From now on, the server's clock is this much further ahead.
     pub fn forward(&self, time: Duration) {
         self.shared.lock().ahead += time;

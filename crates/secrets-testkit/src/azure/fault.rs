@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use axum::body::{Body, Bytes, to_bytes};
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
 
@@ -17,6 +17,8 @@ pub enum VaultFault {
     Throttled(u64),
     /// This status with this body; without effect
     Status(u16, String),
+    /// 401 with this `WWW-Authenticate`; without effect
+    Challenge(String),
     /// 500, and the request's body in its message; without effect
     Echo,
     /// A redirect to this address; without effect
@@ -45,7 +47,7 @@ pub enum IssuerFault {
     Status(u16, String),
     /// No answer for as long as the client waits
     Hang,
-    /// An answer after this time
+    /// An answer after this time; without its header, the metadata service refuses at once all the same
     Slow(Duration),
 }
 
@@ -59,18 +61,13 @@ impl VaultFault {
         Some(match self {
             Self::Throttled(seconds) => Refusal::throttled(*seconds).into_response(),
             Self::Status(status, body) => with_status(*status, body),
+            Self::Challenge(text) => with_header(401, header::WWW_AUTHENTICATE, text),
             Self::Echo => {
                 let message = format!("An error occurred: {}", String::from_utf8_lossy(body));
                 let body = json!({ "error": { "code": "InternalServerError", "message": message } });
                 (StatusCode::INTERNAL_SERVER_ERROR, axum::Json(body)).into_response()
             }
-            Self::Redirect(to) => {
-                let mut response = StatusCode::TEMPORARY_REDIRECT.into_response();
-                if let Ok(to) = HeaderValue::from_str(to) {
-                    response.headers_mut().insert(header::LOCATION, to);
-                }
-                response
-            }
+            Self::Redirect(to) => with_header(307, header::LOCATION, to),
             Self::Hang => std::future::pending().await,
             Self::Dropped => not_sent(),
             Self::LostAnswer | Self::BrokenJson | Self::Endless | Self::NextLink(_) => return None,
@@ -119,6 +116,15 @@ impl IssuerFault {
 fn with_status(status: u16, body: &str) -> Response {
     let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     (status, body.to_owned()).into_response()
+}
+
+/// One with this header and nothing in it.
+fn with_header(status: u16, name: HeaderName, text: &str) -> Response {
+    let mut response = with_status(status, "");
+    if let Ok(value) = HeaderValue::from_str(text) {
+        response.headers_mut().insert(name, value);
+    }
+    response
 }
 
 fn not_sent() -> Response {

@@ -12,14 +12,26 @@ use axum::{Json, Router};
 use serde_json::{Value, json};
 
 use super::directory::{AzureCloud, ManagedIdentity};
+use super::fault::IssuerFault;
 use super::issuer::issue;
 use super::state::{Shared, State as Known};
 
 /// The path of `IDENTITY_ENDPOINT`.
 pub(super) const APP_SERVICE: &str = "/msi/token";
 const METADATA: &str = "/metadata/identity/oauth2/token";
-/// How a request names an identity that was assigned: by client, object or resource.
-const IDS: [&str; 6] = ["client_id", "object_id", "principal_id", "mi_res_id", "msi_res_id", "resource_id"];
+/// What an endpoint understands. How a request names an identity that was assigned: by client, object or resource.
+struct Dialect {
+    oldest: &'static str,
+    ids: [&'static str; 3],
+}
+
+/// "How to use managed identities for App Service", REST endpoint reference.
+const OF_APP_SERVICE: Dialect =
+    Dialect { oldest: "2019-08-01", ids: ["client_id", "principal_id", "mi_res_id"] };
+/// "How to use managed identities on an Azure VM", Get a token using HTTP.
+const OF_METADATA: Dialect = Dialect { oldest: "2018-02-01", ids: ["client_id", "object_id", "msi_res_id"] };
+/// Every name of an id at either: an endpoint that is asked by one that is not its own finds nobody.
+const IDS: [&str; 5] = ["client_id", "object_id", "principal_id", "mi_res_id", "msi_res_id"];
 
 type Asked = Query<BTreeMap<String, String>>;
 type Refused = (StatusCode, Json<Value>);
@@ -35,7 +47,10 @@ pub(super) fn router(shared: Shared) -> Router {
 
 async fn fault(State(shared): State<Shared>, request: Request, next: Next) -> Response {
     let fault = shared.lock().identity_fault.clone();
+    // However long a token takes, a request without its header is refused at once.
+    let is_refused = request.uri().path() == METADATA && !request.headers().contains_key("metadata");
     if let Some(fault) = fault
+        && !(is_refused && matches!(fault, IssuerFault::Slow(_)))
         && let Some(response) = fault.instead().await
     {
         return response;
@@ -52,7 +67,7 @@ async fn app_service(
     if header != Some(shared.identity_header()) {
         return Err(StatusCode::UNAUTHORIZED.into_response());
     }
-    answer(&shared, &query, "2019-08-01").map_err(IntoResponse::into_response)
+    answer(&shared, &query, &OF_APP_SERVICE).map_err(IntoResponse::into_response)
 }
 
 async fn metadata(
@@ -66,11 +81,15 @@ async fn metadata(
     if !is_own {
         return Err(refuse("Required metadata header not specified").into_response());
     }
-    answer(&shared, &query, "2018-02-01").map_err(IntoResponse::into_response)
+    answer(&shared, &query, &OF_METADATA).map_err(IntoResponse::into_response)
 }
 
-fn answer(shared: &Shared, query: &BTreeMap<String, String>, oldest: &str) -> Result<Json<Value>, Refused> {
-    if query.get("api-version").is_none_or(|version| version.as_str() < oldest) {
+fn answer(
+    shared: &Shared,
+    query: &BTreeMap<String, String>,
+    dialect: &Dialect,
+) -> Result<Json<Value>, Refused> {
+    if query.get("api-version").is_none_or(|version| version.as_str() < dialect.oldest) {
         return Err(refuse("api-version is missing or not supported"));
     }
     let wanted = query.get("resource");
@@ -79,7 +98,7 @@ fn answer(shared: &Shared, query: &BTreeMap<String, String>, oldest: &str) -> Re
         return Err(refuse("resource is missing or not known"));
     };
     let mut state = shared.lock();
-    let identity = identity(&state, query)?;
+    let identity = identity(&state, query, dialect)?;
     let tenant = state.tenant("");
     let ids = [identity.client_id.as_str(), &identity.object_id];
     let (token, lifetime) = issue(shared, &mut state, &tenant, ids, resource);
@@ -97,11 +116,17 @@ fn answer(shared: &Shared, query: &BTreeMap<String, String>, oldest: &str) -> Re
 }
 
 /// The identity that is asked for; without an id, the system's.
-fn identity(state: &Known, query: &BTreeMap<String, String>) -> Result<ManagedIdentity, Refused> {
-    let ids: Vec<&String> = IDS.iter().filter_map(|name| query.get(*name)).collect();
+fn identity(
+    state: &Known,
+    query: &BTreeMap<String, String>,
+    dialect: &Dialect,
+) -> Result<ManagedIdentity, Refused> {
+    if let Some(foreign) = IDS.iter().find(|id| query.contains_key(**id) && !dialect.ids.contains(id)) {
+        return Err(refuse(&format!("{foreign} is no parameter of this endpoint")));
+    }
     let is = |identity: &&ManagedIdentity| {
         let own = [&identity.client_id, &identity.object_id, &identity.resource_id];
-        ids.iter().all(|id| own.contains(id))
+        dialect.ids.iter().zip(own).all(|(name, id)| query.get(*name).is_none_or(|wanted| wanted == id))
     };
     state.identities.iter().find(is).cloned().ok_or_else(|| refuse("Identity not found"))
 }

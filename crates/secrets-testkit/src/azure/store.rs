@@ -18,7 +18,10 @@ pub(super) struct Delays {
     /// How long a recovered secret can be read and not written, as the service was seen to do
     /// (azure-sdk-for-net, issue 31581).
     pub(super) settle: Time,
+    /// How long a secret is shown as deleted after its purge was begun.
     pub(super) purge: Time,
+    /// How long it is shown nowhere after that, and cannot be written yet.
+    pub(super) hidden: Time,
 }
 
 /// The secrets of a vault. Names are case-insensitive, and keep the case in which they were first written.
@@ -57,8 +60,9 @@ enum Phase {
     Live { readable: Time, writable: Time },
     /// Deleted at `at`; it can be recovered from `complete` on.
     Deleted { at: Time, complete: Time },
-    /// Purged: shown until `gone`.
-    Purging { at: Time, gone: Time },
+    /// Purged: shown as deleted until `hidden`, then nowhere; its name is free from `gone` on, as the service was seen to
+    /// do (azure-sdk-for-python, issue 19263).
+    Purging { at: Time, hidden: Time, gone: Time },
 }
 
 impl Vault {
@@ -155,7 +159,8 @@ impl Vault {
             return Err(Refusal::forbidden(message, None));
         }
         if let Phase::Deleted { at, .. } = secret.phase {
-            secret.phase = Phase::Purging { at, gone: now + delays.purge };
+            let hidden = now + delays.purge;
+            secret.phase = Phase::Purging { at, hidden, gone: hidden + delays.hidden };
         }
         self.settle(now);
         Ok(())
@@ -235,7 +240,7 @@ impl Secret {
         match self.phase {
             Phase::Live { .. } => false,
             Phase::Deleted { complete, .. } => now >= complete,
-            Phase::Purging { .. } => true,
+            Phase::Purging { hidden, .. } => now < hidden,
         }
     }
 

@@ -177,8 +177,13 @@ async fn recover(
     State(shared): State<Shared>,
     Extension(host): Extension<Host>,
     Path(name): Path<String>,
+    headers: HeaderMap,
 ) -> Answer<Json<Value>> {
     check_name(&name)?;
+    // It has no body, and must say so: RFC 9110, section 15.5.12.
+    if !headers.contains_key(header::CONTENT_LENGTH) {
+        return Err(Refusal::of_route(StatusCode::LENGTH_REQUIRED, "LengthRequired"));
+    }
     let delays = shared.lock().delays;
     in_vault(&shared, &host, |vault, now, base| {
         vault.recover(&name, delays, now)?;

@@ -112,6 +112,9 @@ impl Answers<'_> {
                 0 => return self.to.shutdown().await.map(|()| End::Closed),
                 _ if self.lost => {}
                 _ => {
+                    if fault == Fault::Garble {
+                        chunk[length - 1] ^= 1;
+                    }
                     if let Some(end) = self.write(&chunk[..length], fault).await? {
                         return Ok(end);
                     }

@@ -59,6 +59,18 @@ async fn an_expired_certificate_is_refused_as_expired() {
 }
 
 #[tokio::test]
+async fn an_answer_that_is_garbled_on_its_way_cannot_be_opened() {
+    let responder = responder();
+    let proxy = FaultProxy::start(responder.addr()).unwrap();
+    let mut stream = connect(proxy.addr(), responder.authority().unwrap()).await.unwrap();
+    assert!(get(&mut stream).await.unwrap().contains("over TLS"));
+    proxy.set(Fault::Garble);
+    let error = get(&mut stream).await.unwrap_err();
+    assert_eq!(error.kind(), std::io::ErrorKind::InvalidData, "{error}");
+    assert_eq!(responder.requests().len(), 2, "the request took effect");
+}
+
+#[tokio::test]
 async fn tls_passes_the_proxy_and_its_faults_reach_it() {
     let responder = responder();
     let proxy = FaultProxy::start(responder.addr()).unwrap();

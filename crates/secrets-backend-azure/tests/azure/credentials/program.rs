@@ -30,9 +30,11 @@ impl Program {
         Self { directory, name }
     }
 
-    /// One that prints what [`Self::login`] left there.
+    /// One that prints what [`Self::login`] left there, and refuses what the real one refuses.
     pub(super) fn printing(name: &'static str) -> Self {
-        Self::new(name, "exec /bin/cat \"$dir/login\"")
+        let both = "case \"$*\" in *--tenant*--subscription* | *--subscription*--tenant*)\n\
+                    echo 'Please specify only one of subscription and tenant, not both' >&2\nexit 1\nesac\n";
+        Self::new(name, &format!("{both}exec /bin/cat \"$dir/login\""))
     }
 
     /// One that never ends by itself, and neither does what it started.

@@ -43,12 +43,7 @@ impl Login<'_> {
                 let file = self.needed(&mut auth, "certificate_file", "AZURE_CLIENT_CERTIFICATE_PATH")?;
                 Credentials::ClientCertificate(ClientCertificate::in_file(tenant, client, file))
             }
-            Some("workload-identity") => {
-                let (tenant, client) = self.application()?;
-                let file = self.needed(&mut auth, "token_file", "AZURE_FEDERATED_TOKEN_FILE")?;
-                let file = PathBuf::from(file);
-                Credentials::WorkloadIdentity(WorkloadIdentity::new(tenant, client, file))
-            }
+            Some("workload-identity") => self.workload(&mut auth)?,
             Some("managed-identity") => Credentials::ManagedIdentity(self.machine(&mut auth)?),
             Some("azure-cli") => {
                 let mut login = AzureCli::default();
@@ -86,13 +81,18 @@ impl Login<'_> {
         }
         let mut chain = DefaultChain::of_variables(|name| self.variable(name));
         chain.azure_cli.tenant_id.clone_from(&self.tenant_id);
-        chain.azure_cli.subscription = self.variable("AZURE_SUBSCRIPTION_ID");
+        // A subscription names a tenant too, and `az` takes one of the two.
+        if self.tenant_id.is_none() {
+            chain.azure_cli.subscription = self.variable("AZURE_SUBSCRIPTION_ID");
+        }
         if let Some(id) = &self.client_id {
             chain.managed_identity.id = IdentityId::Client(id.clone());
         }
         match self.variable("AZURE_TOKEN_CREDENTIALS").as_deref().map(str::to_lowercase).as_deref() {
             None => Ok(Credentials::Default(chain)),
-            Some("environmentcredential" | "workloadidentitycredential") => self.of_environment(),
+            Some("environmentcredential") => self.of_environment(),
+            // Whatever else variables name.
+            Some("workloadidentitycredential") => self.workload(&mut Map::new()),
             Some("managedidentitycredential") => Ok(Credentials::ManagedIdentity(chain.managed_identity)),
             Some("azureclicredential" | "dev") => Ok(Credentials::AzureCli(chain.azure_cli)),
             Some("azuredeveloperclicredential") => Ok(Credentials::DeveloperCli(self.developer())),
@@ -124,6 +124,13 @@ impl Login<'_> {
         })
     }
 
+    /// An application for which a token in a file speaks.
+    fn workload(&self, auth: &mut Map<String, Value>) -> Result<Credentials, Failure> {
+        let (tenant, client) = self.application()?;
+        let file = PathBuf::from(self.needed(auth, "token_file", "AZURE_FEDERATED_TOKEN_FILE")?);
+        Ok(Credentials::WorkloadIdentity(WorkloadIdentity::new(tenant, client, file)))
+    }
+
     fn developer(&self) -> DeveloperCli {
         let mut login = DeveloperCli::default();
         login.tenant_id.clone_from(&self.tenant_id);
@@ -140,7 +147,7 @@ impl Login<'_> {
             (None, None, Some(id)) => IdentityId::Resource(id),
             _ => return Err(self.fault("auth", "one of client_id, object_id and resource_id")),
         };
-        machine.metadata_url = self.text(auth, "metadata_url")?;
+        machine.metadata_url = self.text(auth, "metadata_url")?.or(machine.metadata_url);
         Ok(machine)
     }
 
@@ -207,5 +214,66 @@ impl Login<'_> {
 
     fn fault(&self, field: &str, problem: &str) -> Failure {
         at(self.name, &format!("{field}: {problem}"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::environment::Environment;
+
+    /// What these variables and fields make.
+    fn login(set: &[(&str, &str)], tenant_id: Option<&str>, auth: &Value) -> Credentials {
+        let variables = AzureVariables::find(&set.iter().copied().collect::<Environment>());
+        let login = Login {
+            name: "vault",
+            tenant_id: tenant_id.map(str::to_owned),
+            client_id: None,
+            variables: &variables,
+            is_checked_only: false,
+        };
+        login.credentials(auth.as_object().cloned().unwrap()).unwrap()
+    }
+
+    #[test]
+    fn the_subscription_of_a_variable_counts_where_no_tenant_is_named() {
+        let set = [("AZURE_SUBSCRIPTION_ID", "shop")];
+        let named = |tenant| match login(&set, tenant, &json!({})) {
+            Credentials::Default(chain) => (chain.azure_cli.tenant_id, chain.azure_cli.subscription),
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(named(None), (None, Some("shop".to_owned())));
+        assert_eq!(named(Some("tenant")), (Some("tenant".to_owned()), None));
+    }
+
+    #[test]
+    fn workload_identity_means_the_token_of_a_file_whatever_else_is_set() {
+        let set = [
+            ("AZURE_TENANT_ID", "t"),
+            ("AZURE_CLIENT_ID", "c"),
+            ("AZURE_CLIENT_SECRET", "s3cr3t"),
+            ("AZURE_FEDERATED_TOKEN_FILE", "/token"),
+        ];
+        let choice = |name| [&set[..], &[("AZURE_TOKEN_CREDENTIALS", name)]].concat();
+        let workload = login(&choice("WorkloadIdentityCredential"), None, &json!({}));
+        assert!(matches!(workload, Credentials::WorkloadIdentity(_)), "{workload:?}");
+        let environment = login(&choice("EnvironmentCredential"), None, &json!({}));
+        assert!(matches!(environment, Credentials::ClientSecret(_)), "{environment:?}");
+    }
+
+    #[test]
+    fn the_address_of_the_metadata_service_is_a_field_or_a_variable() {
+        let set = [("AZURE_POD_IDENTITY_AUTHORITY_HOST", "http://127.0.0.1:1")];
+        let address = |auth: &Value| match login(&set, None, auth) {
+            Credentials::ManagedIdentity(machine) => machine.metadata_url,
+            other => panic!("{other:?}"),
+        };
+        let variable = address(&json!({ "method": "managed-identity" }));
+        assert_eq!(variable.as_deref(), Some("http://127.0.0.1:1"));
+        let field = "http://127.0.0.1:2";
+        let named = address(&json!({ "method": "managed-identity", "metadata_url": field }));
+        assert_eq!(named.as_deref(), Some(field));
     }
 }

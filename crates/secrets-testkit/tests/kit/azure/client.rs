@@ -146,7 +146,11 @@ fn exchange(
     for (name, value) in headers {
         head += &format!("{name}: {value}\r\n");
     }
-    head += &format!("content-length: {}\r\n\r\n{body}", body.len());
+    // The length is what the body says by itself where it comes in chunks.
+    if headers.iter().all(|(name, _)| *name != "transfer-encoding") {
+        head += &format!("content-length: {}\r\n", body.len());
+    }
+    head += &format!("\r\n{body}");
     stream.write_all(head.as_bytes())?;
     let mut reply = Vec::new();
     // A server that closes without the last word of TLS has still answered, if it has.

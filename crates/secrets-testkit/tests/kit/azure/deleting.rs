@@ -74,6 +74,18 @@ fn a_recovered_secret_comes_back_whole_and_can_be_written_last() {
 }
 
 #[test]
+fn a_recovery_says_that_it_has_no_body() {
+    let (_server, vault) = vault();
+    vault.send("DELETE", "/secrets/a", "");
+    let bearer = format!("Bearer {}", vault.token);
+    let headers = [("authorization", bearer.as_str()), ("transfer-encoding", "chunked")];
+    let recover = "/deletedsecrets/a/recover?api-version=7.6";
+    assert_eq!(vault.try_send("POST", recover, &headers, "0\r\n\r\n").unwrap().status, 411);
+    assert_eq!(vault.get("/deletedsecrets/a").status, 200);
+    assert_eq!(vault.send("POST", "/deletedsecrets/a/recover", "").status, 200);
+}
+
+#[test]
 fn a_purged_secret_is_gone_for_good_and_its_name_is_free_after_a_while() {
     let (server, vault) = vault();
     server.asynchronous(Duration::ZERO, Duration::ZERO, HOUR);
@@ -87,6 +99,27 @@ fn a_purged_secret_is_gone_for_good_and_its_name_is_free_after_a_while() {
     assert_eq!(vault.send("POST", "/deletedsecrets/a/recover", "").refusal(), MISSING);
     assert_eq!(set(&vault).status, 200);
     assert_eq!(vault.get("/secrets/a/versions").body["value"].as_array().unwrap().len(), 1);
+}
+
+#[test]
+fn a_purged_secret_is_shown_nowhere_for_a_while_before_its_name_is_free() {
+    let (server, vault) = vault();
+    server.asynchronous(Duration::ZERO, Duration::ZERO, HOUR);
+    server.hide_after_purge(HOUR);
+    vault.send("DELETE", "/secrets/a", "");
+    assert_eq!(vault.send("DELETE", "/deletedsecrets/a", "").status, 204);
+    assert_eq!(vault.get("/deletedsecrets/a").status, 200, "still shown");
+    server.forward(HOUR);
+    for path in ["/deletedsecrets/a", "/secrets/a"] {
+        assert_eq!(vault.get(path).refusal(), MISSING, "{path}");
+    }
+    for path in ["/deletedsecrets", "/secrets", "/secrets/a/versions"] {
+        assert!(vault.get(path).body["value"].as_array().unwrap().is_empty(), "{path}");
+    }
+    assert_eq!(set(&vault).refusal(), DELETING);
+    assert_eq!(vault.send("POST", "/deletedsecrets/a/recover", "").refusal(), DELETING);
+    server.forward(HOUR);
+    assert_eq!(set(&vault).status, 200);
 }
 
 #[test]

@@ -68,6 +68,10 @@ fn answers_echo_break_redirect_and_lead_elsewhere() {
     server.fault(1, &VaultFault::Redirect("https://elsewhere.example/".to_owned()));
     let redirect = vault.get("/secrets/a");
     assert_eq!((redirect.status, redirect.header("location")), (307, Some("https://elsewhere.example/")));
+    server.fault(1, &VaultFault::Challenge("Bearer error=\"insufficient_claims\"".to_owned()));
+    let challenge = vault.get("/secrets/a");
+    let said = Some("Bearer error=\"insufficient_claims\"");
+    assert_eq!((challenge.status, challenge.header("www-authenticate")), (401, said));
     server.fault_of(Operation::List, 1, &VaultFault::NextLink("https://elsewhere.example/x".to_owned()));
     let page = vault.get("/secrets").body;
     assert_eq!(page["nextLink"], "https://elsewhere.example/x");

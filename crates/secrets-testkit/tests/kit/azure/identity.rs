@@ -66,6 +66,29 @@ fn an_identity_is_found_by_client_object_and_resource() {
         assert_eq!(ask(&query).body["client_id"], assigned.client_id.as_str(), "{query}");
     }
     assert_eq!(ask("client_id=nobody").status, 400);
+    for foreign in [
+        format!("principal_id={}", assigned.object_id),
+        format!("mi_res_id={}", assigned.resource_id),
+        format!("client_id={}", assigned.object_id),
+    ] {
+        assert_eq!(ask(&foreign).status, 400, "{foreign}");
+    }
+    let [_, (_, header)] = server.app_service();
+    let ask_service =
+        |query: &str| app_service(&server, &format!("api-version=2019-08-01&{RESOURCE}&{query}"), &header);
+    for (name, id) in [
+        ("client_id", &assigned.client_id),
+        ("principal_id", &assigned.object_id),
+        ("mi_res_id", &assigned.resource_id),
+    ] {
+        let query = format!("{name}={id}");
+        assert_eq!(ask_service(&query).body["client_id"], assigned.client_id.as_str(), "{query}");
+    }
+    for foreign in
+        [format!("object_id={}", assigned.object_id), format!("msi_res_id={}", assigned.resource_id)]
+    {
+        assert_eq!(ask_service(&foreign).status, 400, "{foreign}");
+    }
     server.identity_fault(Some(IssuerFault::Status(500, "down".to_owned())));
     assert_eq!(ask("").status, 500);
 }
