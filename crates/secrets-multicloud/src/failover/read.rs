@@ -125,21 +125,21 @@ impl FailoverBackend {
         if let Some(kind @ (ErrorKind::PermissionDenied | ErrorKind::Unauthenticated)) = failure {
             tracing::warn!(replica, %kind, "a replica refuses this installation");
         }
-        let before = self.memory(replica);
-        self.note_breaker(replica, before.breaker.after(&self.config.breaker, failure, self.now())).await;
+        self.note_breaker(replica, |breaker| breaker.after(&self.config.breaker, failure, self.now())).await;
     }
 
+    /// Remembers that others were asked because this one said nothing.
     async fn note_silence(&self, at: usize) {
         if self.replicas[at].is_blocked() {
             return;
         }
         let replica = self.replicas[at].name();
-        let before = self.memory(replica);
-        self.note_breaker(replica, before.breaker.after_silence(&self.config.breaker, self.now())).await;
+        self.note_breaker(replica, |breaker| breaker.after_silence(&self.config.breaker, self.now())).await;
     }
 
-    async fn note_breaker(&self, replica: &str, breaker: Breaker) {
+    async fn note_breaker(&self, replica: &str, change: impl FnOnce(Breaker) -> Breaker) {
         let before = self.memory(replica);
+        let breaker = change(before.breaker);
         if breaker != before.breaker {
             let answered = if breaker.failures == 0 { Some(self.now()) } else { before.answered };
             self.remember(replica, Memory { breaker, answered, ..before }).await;
