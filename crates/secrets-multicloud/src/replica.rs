@@ -197,11 +197,11 @@ impl Replica {
         (self.verify)(path, None, Some(secret)).is_err_and(|error| error.kind() == ErrorKind::Stale)
     }
 
-    /// Its versions, oldest first. That they end before version `least`, which was seen, cannot be true; nor can it be
-    /// that there are none of what this installation knows to be live.
+    /// Its versions, oldest first. That they end before version `least`, which was seen, cannot be true; nor, where it is
+    /// to have one, can it be that there are none of what this installation knows to be live.
     pub(crate) async fn history(&self, path: &SecretPath, least: u64) -> Result<Vec<VersionMeta>> {
         let versions = match self.versions(path).await {
-            Err(error) if error.kind() == ErrorKind::NotFound => {
+            Err(error) if error.kind() == ErrorKind::NotFound && least > 0 => {
                 (self.verify)(path, None, None)?;
                 return Err(error);
             }

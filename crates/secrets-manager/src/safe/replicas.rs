@@ -140,12 +140,12 @@ impl Safe {
         progress: &mut (dyn FnMut(&Step, &Applied) + Send),
     ) -> Result<Drained> {
         let group = self.looked_up().await?;
-        self.tell_promotion().await?;
         let recorder = self.stack.recorder();
         let paths: BTreeSet<&SecretPath> = plan.steps.iter().map(|step| &step.path).collect();
         let paths: Vec<SecretPath> = paths.into_iter().cloned().collect();
         let call = recorder.call(Action::SyncApply)?;
         recorder.intent(call, &paths).await?;
+        self.tell_promotion().await;
         let mut is_whole = true;
         let mut told = |step: &Step, applied: &Applied| {
             is_whole &= matches!(applied, Applied::Done);
@@ -305,8 +305,12 @@ impl Safe {
 
     /// Tells those backends of the newest promotion that were away when it was made: an installation that sees one of
     /// them alone learns of it there.
-    async fn tell_promotion(&self) -> Result<()> {
-        let Some(promotion) = self.promotion().await? else { return Ok(()) };
+    async fn tell_promotion(&self) {
+        let promotion = match self.promotion().await {
+            Ok(Some(promotion)) => promotion,
+            Ok(None) => return,
+            Err(error) => return tracing::warn!(%error, "who is the primary could not be read"),
+        };
         let tenant = &self.stack.recorder().tenant;
         for replica in self.members() {
             let Some(shared) = &replica.shared else { continue };
@@ -318,7 +322,6 @@ impl Safe {
                 tracing::debug!(replica = replica.name(), %error, "not told who is the primary");
             }
         }
-        Ok(())
     }
 
     /// Looks at each backend for a promotion that is not known here; one that cannot answer tells nothing.

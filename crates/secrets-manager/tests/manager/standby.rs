@@ -393,6 +393,8 @@ async fn what_is_brought_back_while_the_first_backend_is_down_is_the_last_value_
     safe.delete(&path("a")).await.unwrap();
     assert_eq!(safe.undelete(&path("a")).await.unwrap().version.unwrap().number(), Some(4));
     assert_eq!(value(&safe, "a").await, "new");
+    set(&safe, "fresh", "1").await;
+    assert_eq!(safe.history(&path("fresh")).await.unwrap().len(), 1, "no backend has any of it yet");
     let history = safe.history(&path("a")).await.unwrap();
     assert_eq!(history.iter().map(|meta| meta.id.number().unwrap()).collect::<Vec<_>>(), [1, 2, 3, 4]);
 }

@@ -104,7 +104,7 @@ async fn a_history_that_ends_before_what_was_seen_is_not_the_answer() {
     assert_eq!(numbers(&backend.history(&path("a"), 2).await.unwrap()), [1, 2]);
     assert_eq!(numbers(&backend.history(&path("a"), 3).await.unwrap()), [1, 2, 3]);
     assert_eq!(backend.history(&path("a"), 4).await.unwrap_err().kind(), ErrorKind::Stale);
-    assert_eq!(backend.history(&path("seen"), 0).await.unwrap_err().kind(), ErrorKind::Stale);
+    assert_eq!(backend.history(&path("seen"), 1).await.unwrap_err().kind(), ErrorKind::Stale);
 }
 
 #[tokio::test(start_paused = true)]
