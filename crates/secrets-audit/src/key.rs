@@ -8,20 +8,20 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use ed25519_dalek::{Signature, Signer as _};
 use rand_core::TryCryptoRng;
-use zeroize::Zeroizing;
+use zeroize::{Zeroizing, zeroize_stack};
 
 use crate::{Error, Result};
 
 /// The Ed25519 key that signs the log of one installation.
 ///
 /// It is wiped when dropped, cannot be cloned, and `Debug` shows only the public half.
-pub struct SigningKey(ed25519_dalek::SigningKey);
+pub struct SigningKey(Box<ed25519_dalek::SigningKey>);
 
 impl SigningKey {
     /// The key of a 32-byte seed (RFC 8032, section 5.1.5).
     #[must_use]
     pub fn from_seed(seed: &[u8; 32]) -> Self {
-        Self(ed25519_dalek::SigningKey::from_bytes(seed))
+        on_a_wiped_stack(|| Self(Box::new(ed25519_dalek::SigningKey::from_bytes(seed))))
     }
 
     /// A new random key.
@@ -44,13 +44,15 @@ impl SigningKey {
     /// The text of a key file: `SECRETS-AUDIT-KEY-1 `, the seed in base64, a line feed.
     #[must_use]
     pub fn to_text(&self) -> Zeroizing<String> {
-        let seed = Zeroizing::new(STANDARD.encode(self.0.as_bytes()));
-        // Built in one allocation of the final size, so that no unwiped copy is left behind by growing.
-        let mut text = Zeroizing::new(String::with_capacity(KEY_PREFIX.len() + seed.len() + 1));
-        text.push_str(KEY_PREFIX);
-        text.push_str(&seed);
-        text.push('\n');
-        text
+        on_a_wiped_stack(|| {
+            let seed = Zeroizing::new(STANDARD.encode(self.0.as_bytes()));
+            // Built in one allocation of the final size, so that no unwiped copy is left behind by growing.
+            let mut text = Zeroizing::new(String::with_capacity(KEY_PREFIX.len() + seed.len() + 1));
+            text.push_str(KEY_PREFIX);
+            text.push_str(&seed);
+            text.push('\n');
+            text
+        })
     }
 
     /// From the text of a key file; the last line feed may be absent.
@@ -62,17 +64,15 @@ impl SigningKey {
         let wrong = Error::malformed("audit key", "it is not `SECRETS-AUDIT-KEY-1` and 32 bytes in base64");
         let line = text.strip_suffix('\n').unwrap_or(text);
         let Some(encoded) = line.strip_prefix(KEY_PREFIX) else { return Err(wrong) };
-        let Ok(decoded) = STANDARD.decode(encoded).map(Zeroizing::new) else { return Err(wrong) };
-        let mut seed = Zeroizing::new([0; 32]);
-        if decoded.len() != seed.len() {
-            return Err(wrong);
-        }
-        seed.copy_from_slice(&decoded);
-        Ok(Self::from_seed(&seed))
+        on_a_wiped_stack(|| {
+            let decoded = Zeroizing::new(STANDARD.decode(encoded).ok()?);
+            decoded.as_array().map(Self::from_seed)
+        })
+        .ok_or(wrong)
     }
 
     pub(crate) fn sign(&self, message: &[u8]) -> [u8; 64] {
-        self.0.sign(message).to_bytes()
+        on_a_wiped_stack(|| self.0.sign(message).to_bytes())
     }
 }
 
@@ -117,10 +117,29 @@ impl fmt::Debug for VerifyingKey {
     }
 }
 
+/// Runs `work`, then wipes the stack below: what is spilled of a key, no type wipes.
+fn on_a_wiped_stack<T>(work: impl FnOnce() -> T) -> T {
+    // Inlined, its frame would be the caller's own, above what is wiped.
+    #[inline(never)]
+    fn below<T>(work: impl FnOnce() -> T) -> T {
+        work()
+    }
+    let value = below(work);
+    zeroize_stack::<{ 16 * 1024 }>();
+    value
+}
+
 const KEY_PREFIX: &str = "SECRETS-AUDIT-KEY-1 ";
 
 #[cfg(test)]
+#[cfg(target_os = "linux")]
+#[path = "../../secrets-crypto/src/stack/left_behind.rs"]
+mod left_behind;
+
+#[cfg(test)]
 mod tests {
+    #[cfg(target_os = "linux")]
+    use super::left_behind::left_behind;
     use super::*;
 
     #[test]
@@ -132,6 +151,22 @@ mod tests {
             SigningKey::from_text(key.to_text().trim_end()).is_ok(),
             "an editor may drop the last line feed"
         );
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn no_key_stays_on_the_stack_of_what_reads_it_writes_it_and_signs() {
+        let mut seed = Zeroizing::new([0; 32]);
+        rand_core::TryRng::try_fill_bytes(&mut getrandom::SysRng, &mut *seed).unwrap();
+        let key = SigningKey::from_seed(&seed);
+        let text = key.to_text();
+        // The scalar that signs, and the prefix of the nonce (RFC 8032, section 5.1.5).
+        let expanded = <sha2::Sha512 as sha2::Digest>::digest(*seed);
+        let secrets = [&seed[..], text[KEY_PREFIX.len()..].as_bytes(), &expanded];
+        assert_eq!(left_behind(&secrets, || drop(SigningKey::from_seed(&seed))), 0);
+        assert_eq!(left_behind(&secrets, || drop(key.to_text())), 0);
+        assert_eq!(left_behind(&secrets, || drop(SigningKey::from_text(&text).unwrap())), 0);
+        assert_eq!(left_behind(&secrets, || assert_ne!(key.sign(b"message"), [0; 64])), 0);
     }
 
     #[test]

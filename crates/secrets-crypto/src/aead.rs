@@ -19,7 +19,7 @@ use subtle::ConstantTimeEq;
 use zeroize::{Zeroize, Zeroizing};
 
 use crate::bytes::{Reader, fill};
-use crate::{Error, Key, Result, separation};
+use crate::{Error, Key, Result, separation, stack};
 
 /// Which AEAD a ciphertext is made with. Written beside each ciphertext; both are always understood.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -88,22 +88,24 @@ pub fn seal<R: TryCryptoRng + ?Sized>(
     plaintext: &[u8],
     rng: &mut R,
 ) -> Result<Vec<u8>> {
-    let mut salt = [0; SALT_LEN];
-    fill(rng, &mut salt)?;
-    let message = MessageKey::derive(suite, key, &salt, context);
-    // The exact length, so that no growth leaves a copy of the plaintext behind.
-    let mut out = Zeroizing::new(Vec::with_capacity(sealed_len(plaintext.len())));
-    out.extend_from_slice(&salt);
-    out.extend_from_slice(&message.commitment);
-    let full = plaintext.chunks_exact(CHUNK_LEN);
-    let last = full.remainder();
-    for (chunk, counter) in full.chain([last]).zip(0_u64..) {
-        let start = out.len();
-        out.extend_from_slice(chunk);
-        let tag = message.encrypt(counter, &mut out[start..])?;
-        out.extend_from_slice(&tag);
-    }
-    Ok(std::mem::take(&mut *out))
+    stack::wiped(|| {
+        let mut salt = [0; SALT_LEN];
+        fill(rng, &mut salt)?;
+        let message = MessageKey::derive(suite, key, &salt, context);
+        // The exact length, so that no growth leaves a copy of the plaintext behind.
+        let mut out = Zeroizing::new(Vec::with_capacity(sealed_len(plaintext.len())));
+        out.extend_from_slice(&salt);
+        out.extend_from_slice(&message.commitment);
+        let full = plaintext.chunks_exact(CHUNK_LEN);
+        let last = full.remainder();
+        for (chunk, counter) in full.chain([last]).zip(0_u64..) {
+            let start = out.len();
+            out.extend_from_slice(chunk);
+            let tag = message.encrypt(counter, &mut out[start..])?;
+            out.extend_from_slice(&tag);
+        }
+        Ok(std::mem::take(&mut *out))
+    })
 }
 
 /// Opens what [`seal`] made with the same suite, key and context.
@@ -113,27 +115,29 @@ pub fn seal<R: TryCryptoRng + ?Sized>(
 /// # Errors
 /// [`Error::Refused`] for everything else, whatever the cause.
 pub fn open(suite: Suite, key: &Key, context: &[&[u8]], sealed: &[u8]) -> Result<Zeroizing<Vec<u8>>> {
-    let mut reader = Reader::new(sealed);
-    let salt = reader.array::<SALT_LEN>().ok_or(Error::Refused)?;
-    let commitment = reader.array::<COMMITMENT_LEN>().ok_or(Error::Refused)?;
-    let chunks = reader.rest();
-    let full = chunks.len() / SEALED_CHUNK_LEN;
-    // The last chunk has its tag at least, and is never a full one.
-    if chunks.len() % SEALED_CHUNK_LEN < TAG_LEN {
-        return Err(Error::Refused);
-    }
-    let message = MessageKey::derive(suite, key, &salt, context);
-    if !bool::from(message.commitment.ct_eq(&commitment)) {
-        return Err(Error::Refused);
-    }
-    let mut out = Zeroizing::new(Vec::with_capacity(chunks.len() - (full + 1) * TAG_LEN));
-    for (chunk, counter) in chunks.chunks(SEALED_CHUNK_LEN).zip(0_u64..) {
-        let (body, tag) = chunk.split_last_chunk::<TAG_LEN>().ok_or(Error::Refused)?;
-        let start = out.len();
-        out.extend_from_slice(body);
-        message.decrypt(counter, &mut out[start..], tag)?;
-    }
-    Ok(out)
+    stack::wiped(|| {
+        let mut reader = Reader::new(sealed);
+        let salt = reader.array::<SALT_LEN>().ok_or(Error::Refused)?;
+        let commitment = reader.array::<COMMITMENT_LEN>().ok_or(Error::Refused)?;
+        let chunks = reader.rest();
+        let full = chunks.len() / SEALED_CHUNK_LEN;
+        // The last chunk has its tag at least, and is never a full one.
+        if chunks.len() % SEALED_CHUNK_LEN < TAG_LEN {
+            return Err(Error::Refused);
+        }
+        let message = MessageKey::derive(suite, key, &salt, context);
+        if !bool::from(message.commitment.ct_eq(&commitment)) {
+            return Err(Error::Refused);
+        }
+        let mut out = Zeroizing::new(Vec::with_capacity(chunks.len() - (full + 1) * TAG_LEN));
+        for (chunk, counter) in chunks.chunks(SEALED_CHUNK_LEN).zip(0_u64..) {
+            let (body, tag) = chunk.split_last_chunk::<TAG_LEN>().ok_or(Error::Refused)?;
+            let start = out.len();
+            out.extend_from_slice(body);
+            message.decrypt(counter, &mut out[start..], tag)?;
+        }
+        Ok(out)
+    })
 }
 
 /// What one salt and context make of a key.

@@ -16,7 +16,7 @@ use sha2::{Digest, Sha256};
 
 use crate::{
     Error, HeaderKey, InstallationId, KdfLimits, KdfParams, Result, RootKey, SafeId, SlotSecret, kdf,
-    separation,
+    separation, stack,
 };
 
 pub use copies::{COPY_LEN, Copies, CopyState, CopyWrite, FILE_LEN, UnlockedFile};
@@ -93,7 +93,7 @@ impl Header {
     #[must_use]
     pub fn encode(&self, key: &HeaderKey) -> Vec<u8> {
         let mut bytes = codec::encode(self);
-        let mac = mac_of(&bytes, key).finalize().into_bytes();
+        let mac = stack::wiped(|| mac_of(&bytes, key).finalize().into_bytes());
         bytes.extend_from_slice(&mac);
         bytes
     }
@@ -243,7 +243,7 @@ impl Header {
     /// [`Error::HeaderForged`].
     pub fn verify_mac(&self, key: &HeaderKey) -> Result<()> {
         let bytes = codec::encode(self);
-        mac_of(&bytes, key).verify_slice(&self.mac).map_err(|_| Error::HeaderForged)
+        stack::wiped(|| mac_of(&bytes, key).verify_slice(&self.mac)).map_err(|_| Error::HeaderForged)
     }
 
     /// Takes over what another header of the same safe has: slots by salt, installations by id, states only

@@ -4,7 +4,7 @@ use argon2::{Algorithm, Argon2, Block, Params, Version};
 use sha2::Sha256;
 use zeroize::Zeroize;
 
-use crate::{Error, Key, Result, SafeId, SlotSecret, separation};
+use crate::{Error, Key, Result, SafeId, SlotSecret, separation, stack};
 
 /// How a slot makes its key from its secret.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -90,7 +90,7 @@ pub(crate) fn slot_key(
     limits: &KdfLimits,
 ) -> Result<Key> {
     params.check(limits)?;
-    match (secret, *params) {
+    stack::wiped(|| match (secret, *params) {
         (SlotSecret::KeyFile(file), KdfParams::Hkdf) => {
             Ok(file.0.derive(Some(salt), &[separation::SLOT_KEY_FILE, safe.as_bytes()]))
         }
@@ -110,7 +110,7 @@ pub(crate) fn slot_key(
         }
         (SlotSecret::KeyFile(_) | SlotSecret::RecoveryPhrase(_), _)
         | (SlotSecret::Passphrase(_), KdfParams::Hkdf) => Err(Error::KdfMismatch),
-    }
+    })
 }
 
 fn argon2id(passphrase: &[u8], salt: &[u8; 32], memory_kib: u32, time: u32, lanes: u32) -> Result<Key> {

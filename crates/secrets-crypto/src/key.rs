@@ -8,8 +8,7 @@ use secrecy::{ExposeSecret, SecretBox};
 use sha2::Sha512;
 
 use crate::bytes::fill;
-use crate::separation;
-use crate::{Error, Result, SafeId};
+use crate::{Error, Result, SafeId, separation, stack};
 
 /// A symmetric key of 32 bytes, on the heap, wiped when dropped.
 ///
@@ -68,11 +67,13 @@ impl Key {
 
     /// HKDF-SHA-512 with this key as input keying material.
     pub(crate) fn derive(&self, salt: Option<&[u8]>, info: &[&[u8]]) -> Self {
-        Self(SecretBox::init_with_mut(|out: &mut [u8; 32]| {
-            Hkdf::<Sha512>::new(salt, self.expose())
-                .expand_multi_info(info, out)
-                .expect("32 bytes are a valid length for HKDF");
-        }))
+        stack::wiped(|| {
+            Self(SecretBox::init_with_mut(|out: &mut [u8; 32]| {
+                Hkdf::<Sha512>::new(salt, self.expose())
+                    .expand_multi_info(info, out)
+                    .expect("32 bytes are a valid length for HKDF");
+            }))
+        })
     }
 }
 

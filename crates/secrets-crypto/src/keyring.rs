@@ -15,7 +15,7 @@ use sha2::Sha256;
 use zeroize::Zeroizing;
 
 use crate::bytes::{fresh_u32, len16};
-use crate::{Error, Key, ObjectId, Result, RootKey, SafeId, Suite, TenantId, aead, separation};
+use crate::{Error, Key, ObjectId, Result, RootKey, SafeId, Suite, TenantId, aead, separation, stack};
 
 /// The keys of one tenant, open.
 ///
@@ -287,6 +287,13 @@ impl Keyring {
         self.epochs.contains_key(&id)
     }
 
+    #[cfg(test)]
+    pub(crate) fn keys(&self) -> impl Iterator<Item = &Key> {
+        let roots = self.roots.values().filter_map(|root| root.key.as_ref());
+        let epochs = self.epochs.values().filter_map(|epoch| epoch.key.as_ref());
+        [&self.index, &self.detail].into_iter().chain(roots).chain(epochs)
+    }
+
     /// The object id of an absolute path, `<environment>/<path>`.
     ///
     /// # Errors
@@ -296,14 +303,16 @@ impl Keyring {
             return Err(Error::InvalidInput("an empty path"));
         }
         let len = len16("a path", path.len())?;
-        let mac = Hmac::<Sha256>::new_from_slice(self.index.expose())
-            .expect("HMAC takes a key of any length")
-            .chain_update(separation::OBJECT)
-            .chain_update(INCARNATION.to_be_bytes())
-            .chain_update(len.to_be_bytes())
-            .chain_update(path)
-            .finalize()
-            .into_bytes();
+        let mac = stack::wiped(|| {
+            Hmac::<Sha256>::new_from_slice(self.index.expose())
+                .expect("HMAC takes a key of any length")
+                .chain_update(separation::OBJECT)
+                .chain_update(INCARNATION.to_be_bytes())
+                .chain_update(len.to_be_bytes())
+                .chain_update(path)
+                .finalize()
+                .into_bytes()
+        });
         let mut id = [0; ObjectId::LEN];
         id.copy_from_slice(&mac[..ObjectId::LEN]);
         Ok(ObjectId::from_bytes(id))

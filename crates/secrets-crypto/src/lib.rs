@@ -12,6 +12,7 @@ mod key;
 pub mod keyring;
 pub mod separation;
 mod slot_secret;
+mod stack;
 mod state;
 
 pub use aead::Suite;

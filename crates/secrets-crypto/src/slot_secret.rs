@@ -6,9 +6,9 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use bip39::{Language, Mnemonic};
 use rand_core::TryCryptoRng;
-use zeroize::{Zeroize, Zeroizing};
+use zeroize::Zeroizing;
 
-use crate::{Error, Key, Result};
+use crate::{Error, Key, Result, stack};
 
 /// A secret that opens a slot, or is to open a new one.
 #[derive(Clone, Copy)]
@@ -67,11 +67,13 @@ impl KeyFile {
         let line = content.strip_suffix(b"\n").unwrap_or(content);
         let rest = line.strip_prefix(KEY_FILE_WORD).ok_or(Error::InvalidKeyFile)?;
         let text = rest.strip_prefix(b"1 ").ok_or_else(|| newer_key_file(rest))?;
-        let mut decoded = Zeroizing::new([0; Key::LEN]);
-        match URL_SAFE_NO_PAD.decode_slice(text, &mut *decoded) {
-            Ok(Key::LEN) => Ok(Self(Key::from_bytes(&decoded))),
-            Ok(_) | Err(_) => Err(Error::InvalidKeyFile),
-        }
+        stack::wiped(|| {
+            let mut decoded = Zeroizing::new([0; Key::LEN]);
+            match URL_SAFE_NO_PAD.decode_slice(text, &mut *decoded) {
+                Ok(Key::LEN) => Ok(Self(Key::from_bytes(&decoded))),
+                Ok(_) | Err(_) => Err(Error::InvalidKeyFile),
+            }
+        })
     }
 
     /// The file's content.
@@ -79,7 +81,7 @@ impl KeyFile {
     pub fn encode(&self) -> Zeroizing<String> {
         let mut text = Zeroizing::new(String::with_capacity(64));
         text.push_str("SECRETS-KEY-1 ");
-        URL_SAFE_NO_PAD.encode_string(self.0.expose(), &mut text);
+        stack::wiped(|| URL_SAFE_NO_PAD.encode_string(self.0.expose(), &mut text));
         text.push('\n');
         text
     }
@@ -131,26 +133,29 @@ impl RecoveryPhrase {
         let mut lower = Zeroizing::new(String::with_capacity(text.len()));
         lower.push_str(text);
         lower.make_ascii_lowercase();
-        let mnemonic = Mnemonic::parse_in_normalized(Language::English, &lower)
-            .map_err(|_| Error::InvalidRecoveryPhrase)?;
-        let (mut entropy, len) = mnemonic.to_entropy_array();
-        let key = entropy.first_chunk::<{ Key::LEN }>().filter(|_| len == Key::LEN).map(Key::from_bytes);
-        entropy.zeroize();
-        key.map(Self).ok_or(Error::InvalidRecoveryPhrase)
+        stack::wiped(|| {
+            let mnemonic = Mnemonic::parse_in_normalized(Language::English, &lower).ok()?;
+            let (entropy, len) = mnemonic.to_entropy_array();
+            entropy.first_chunk::<{ Key::LEN }>().filter(|_| len == Key::LEN).map(Key::from_bytes)
+        })
+        .map(Self)
+        .ok_or(Error::InvalidRecoveryPhrase)
     }
 
     /// The 24 words, separated by single spaces. To be shown once, on a terminal only.
     #[must_use]
     pub fn words(&self) -> Zeroizing<String> {
-        let mnemonic = Mnemonic::from_entropy(self.0.expose()).expect("32 bytes are a length of BIP-39");
-        let mut text = Zeroizing::new(String::with_capacity(Self::WORDS * 9));
-        for word in mnemonic.words() {
-            if !text.is_empty() {
-                text.push(' ');
+        stack::wiped(|| {
+            let mnemonic = Mnemonic::from_entropy(self.0.expose()).expect("32 bytes are a length of BIP-39");
+            let mut text = Zeroizing::new(String::with_capacity(Self::WORDS * 9));
+            for word in mnemonic.words() {
+                if !text.is_empty() {
+                    text.push(' ');
+                }
+                text.push_str(word);
             }
-            text.push_str(word);
-        }
-        text
+            text
+        })
     }
 }
 

@@ -8,7 +8,7 @@ use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::keys::keys_of;
+use crate::keys::{keys_of, signing_key};
 use crate::scan::{Hit, Scanner, listed, pieces};
 use crate::support::{Scratch, has, skip};
 
@@ -34,6 +34,7 @@ fn scanner(scratch: &Scratch, value: &str) -> Scanner {
     let keys = keys_of(&key_file, &scratch.header(), &data.join("keyrings"));
     let mut secrets: Vec<_> = keys.into_iter().collect();
     secrets.push(("value", value.as_bytes().to_vec()));
+    secrets.push(("signing key", signing_key(&scratch.home().join("state/installation.key"))));
     secrets.push(("passphrase", PASSPHRASE.as_bytes().to_vec()));
     Scanner::new(secrets.iter().flat_map(|(name, bytes)| pieces(name, bytes)))
 }

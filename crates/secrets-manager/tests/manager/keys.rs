@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use hkdf::Hkdf;
 use secrets_crypto::{Key, Suite, aead, separation};
 use sha2::Sha512;
@@ -28,6 +28,12 @@ pub(crate) fn keys_of(key_file: &Path, header: &Path, keyrings: &Path) -> Vec<(&
     }
     keys.extend([("key file", file), ("slot key", slot_key), ("root key", root)]);
     keys
+}
+
+/// What an installation signs its audit log with.
+pub(crate) fn signing_key(file: &Path) -> Vec<u8> {
+    let text = fs::read_to_string(file).unwrap();
+    STANDARD.decode(text.trim_end().strip_prefix("SECRETS-AUDIT-KEY-1 ").unwrap()).unwrap()
 }
 
 /// The keys of a keyring with one root key and one epoch, as every new one is.

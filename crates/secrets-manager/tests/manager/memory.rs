@@ -10,7 +10,7 @@ use secrets_crypto::KdfParams;
 use secrets_manager::{InitOptions, ListScope, NewSlot, Options, Safe, Unlock, init};
 
 use crate::harness::{Home, path};
-use crate::keys::keys_of;
+use crate::keys::{keys_of, signing_key};
 use crate::scan::{Scanner, listed, pieces};
 
 const TEST: &str = "memory::a_closed_safe_leaves_nothing_in_the_memory_of_its_program";
@@ -137,6 +137,7 @@ fn a_closed_safe_leaves_nothing_in_the_memory_of_its_program() {
         "epoch key",
         "header MAC key",
         "index key",
+        "signing key",
         "state key",
         "tenant root key",
         "description",
@@ -159,6 +160,7 @@ fn scanner(home: &Path, words: Vec<u8>) -> Scanner {
         secrets.push((format!("large value at {at}"), large[at..at + 32].to_vec()));
     }
     let phrase = bip39::Mnemonic::parse(std::str::from_utf8(&words).unwrap()).unwrap();
+    secrets.push(("signing key".to_owned(), signing_key(&places.installation_key())));
     secrets.push(("entropy of the phrase".to_owned(), phrase.to_entropy()));
     secrets.push(("recovery phrase".to_owned(), words));
     secrets.push(("passphrase".to_owned(), value(PASSPHRASE)));
