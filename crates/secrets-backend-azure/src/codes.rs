@@ -26,6 +26,8 @@ pub(crate) enum Busy {
     Going,
     /// It is being recovered, or changed by somebody else.
     Moving,
+    /// The refusal does not say; a vault does, what stands in for one in development may not.
+    Untold,
 }
 
 /// What a refusal means.
@@ -97,7 +99,8 @@ impl Codes {
         match status {
             409 if self.has("ObjectIsDeletedButRecoverable") => Some(Busy::Deleted),
             409 if self.has("ObjectIsBeingDeleted") || self.has("ObjectIsBeingPurged") => Some(Busy::Going),
-            409 if self.is_of_service => Some(Busy::Moving),
+            409 if self.inner.is_some() || self.has("ObjectIsBeingRecovered") => Some(Busy::Moving),
+            409 if self.is_of_service => Some(Busy::Untold),
             _ => None,
         }
     }
@@ -173,6 +176,8 @@ mod tests {
         assert_eq!(deleted.busy(409), Some(Busy::Deleted));
         assert_eq!(codes("Conflict", Some("ObjectIsBeingDeleted")).busy(409), Some(Busy::Going));
         assert_eq!(codes("Conflict", Some("ObjectIsBeingRecovered")).busy(409), Some(Busy::Moving));
+        assert_eq!(codes("ObjectIsBeingRecovered", None).busy(409), Some(Busy::Moving));
+        assert_eq!(codes("Conflict", None).busy(409), Some(Busy::Untold));
         assert_eq!(deleted.busy(403), None);
         assert_eq!(Codes::default().busy(409), None);
     }

@@ -13,7 +13,8 @@ pub(crate) async fn delete(api: &Api, name: &Name) -> Result<(), Failure> {
     let mut wait = Wait::new(&api.config);
     loop {
         match api.delete(name).await {
-            Err(failure) if failure.busy == Some(Busy::Moving) && wait.pause().await => {}
+            Err(failure)
+                if matches!(failure.busy, Some(Busy::Moving | Busy::Untold)) && wait.pause().await => {}
             // Somebody else has done it, or is at it.
             Err(failure) if matches!(failure.busy, Some(Busy::Deleted | Busy::Going)) => {
                 return Err(Failure::missing());

@@ -63,7 +63,12 @@ async fn write(
             Err(failure) if *is_recovered && wait.passes(&failure) => failure,
             answer => return answer,
         };
-        if refused.busy == Some(Busy::Deleted) {
+        let is_deleted = match refused.busy {
+            Some(Busy::Deleted) => true,
+            Some(Busy::Untold) => matches!(api.deleted(name).await, Ok(Some(_))),
+            _ => false,
+        };
+        if is_deleted {
             *is_recovered |= recover(api, name).await?;
         }
         if !wait.pause().await {

@@ -196,7 +196,8 @@ mod tests {
             let refused = run(absurd, KdfLimits::default()).err();
             assert!(matches!(refused, Some(Error::KdfBounds { .. })), "{absurd:?}: {refused:?}");
         }
-        assert!(started.elapsed() < Duration::from_millis(50), "{:?}", started.elapsed());
+        // Derived, the most iterations alone would take longer.
+        assert!(started.elapsed() < Duration::from_secs(5), "{:?}", started.elapsed());
     }
 
     #[test]

@@ -41,6 +41,21 @@ async fn a_deleted_secret_is_written_again_at_once_while_the_service_takes_its_t
 }
 
 #[tokio::test]
+async fn a_deleted_secret_is_written_again_where_the_refusal_does_not_say_that_it_is_deleted() {
+    let (server, backend) = kit();
+    let path = path("app/key");
+    put(&backend, &path, "old").await;
+    backend.delete(&path).await.unwrap();
+    let untold = r#"{"error":{"code":"Conflict","message":"it is there already"}}"#;
+    server.fault_of(Operation::Set, 1, &VaultFault::Status(409, untold.to_owned()));
+    server.forget_calls();
+    put(&backend, &path, "new").await;
+    assert_eq!(value(&backend, &path).await, "new");
+    let made = asked(&server).into_iter().filter(|call| call.starts_with("PUT"));
+    assert_eq!(made.count(), 2, "recovered at once, before it was written again");
+}
+
+#[tokio::test]
 async fn deleting_and_setting_at_once_always_ends_with_one_of_the_two() {
     let (server, backend) = kit();
     slow(&server, millis(20));

@@ -3,8 +3,6 @@
 mod copies;
 mod merging;
 
-use std::time::{Duration, Instant};
-
 use proptest::prelude::*;
 use secrets_crypto::header::{
     COPY_LEN, Copies, CopyState, FILE_LEN, Header, MAX_INSTALLATIONS, MAX_SLOTS, NewSlot, SlotKind,
@@ -98,9 +96,7 @@ fn a_header_that_asks_for_4_tib_of_argon2_memory_is_refused_at_once() {
     let cases = file["cases"].as_array().unwrap();
     let absurd = cases.iter().find(|case| case["name"] == "argon2-memory-of-4-tib").unwrap();
     let header = Header::decode(&crate::script::unhex(&absurd["header"])).unwrap();
-    let started = Instant::now();
     let refused = header.unlock(&SlotSecret::Passphrase(b"any"), &KdfLimits::default()).err();
-    assert!(started.elapsed() < Duration::from_millis(50), "{:?}", started.elapsed());
     assert!(matches!(refused, Some(Error::KdfBounds { found: u32::MAX, .. })), "{refused:?}");
 }
 
