@@ -141,8 +141,10 @@ const PROOFS: &[Proof] = &[
     },
     Proof {
         name: "leaks",
-        about: "planted values searched in files, messages, memory, core images and the process list",
+        about: "planted values searched in files, messages, memory, stacks, core images and the process list",
         work: Work::Tests(&[
+            Scaled { package: "secrets-crypto", filter: "stack::", rounds: 0 },
+            Scaled { package: "secrets-audit", filter: "no_key_stays_on_the_stack", rounds: 0 },
             Scaled { package: "secrets-manager", filter: "memory::", rounds: 0 },
             Scaled { package: "secrets-cli", filter: "leaks::", rounds: 0 },
             Scaled { package: "secrets-cli", filter: "process_list::", rounds: 0 },

@@ -270,11 +270,13 @@ impl Header {
     /// The safe's fingerprint, to be compared out of band when an installation joins.
     #[must_use]
     pub fn fingerprint(&self, root: &RootKey) -> Fingerprint {
-        let hash = Sha256::new()
-            .chain_update(separation::FINGERPRINT)
-            .chain_update(self.safe.as_bytes())
-            .chain_update(root.verifier(&self.safe).expose())
-            .finalize();
+        let hash = stack::wiped(|| {
+            Sha256::new()
+                .chain_update(separation::FINGERPRINT)
+                .chain_update(self.safe.as_bytes())
+                .chain_update(root.verifier(&self.safe).expose())
+                .finalize()
+        });
         let mut fingerprint = Fingerprint([0; 16]);
         fingerprint.0.copy_from_slice(&hash[..16]);
         fingerprint

@@ -6,7 +6,7 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use bip39::{Language, Mnemonic};
 use rand_core::TryCryptoRng;
-use zeroize::Zeroizing;
+use zeroize::{Zeroize, Zeroizing};
 
 use crate::{Error, Key, Result, stack};
 
@@ -135,8 +135,10 @@ impl RecoveryPhrase {
         lower.make_ascii_lowercase();
         stack::wiped(|| {
             let mnemonic = Mnemonic::parse_in_normalized(Language::English, &lower).ok()?;
-            let (entropy, len) = mnemonic.to_entropy_array();
-            entropy.first_chunk::<{ Key::LEN }>().filter(|_| len == Key::LEN).map(Key::from_bytes)
+            let (mut entropy, len) = mnemonic.to_entropy_array();
+            let key = entropy.first_chunk::<{ Key::LEN }>().filter(|_| len == Key::LEN).map(Key::from_bytes);
+            entropy.zeroize();
+            key
         })
         .map(Self)
         .ok_or(Error::InvalidRecoveryPhrase)

@@ -4,9 +4,10 @@ use zeroize::zeroize_stack;
 
 /// Runs `work`, then wipes the stack that it ran on.
 ///
-/// For everything that reads the bytes of a key or a plaintext. No type can wipe what is moved through registers and
+/// For whatever computes with the bytes of a key or a plaintext. No type can wipe what is moved through registers and
 /// temporaries of other crates, and until another call happens to write over it, it lies there for whoever reads the
-/// memory of the process. The value that `work` returns is the caller's.
+/// memory of the process. The value that `work` returns is the caller's, and what has a type that wipes still has it:
+/// that a frame is below is the compiler's habit, not its promise.
 pub(crate) fn wiped<T>(work: impl FnOnce() -> T) -> T {
     // Inlined, its frame would be the caller's own, above what is wiped.
     #[inline(never)]
@@ -124,10 +125,15 @@ mod tests {
         let mac = root.header_key(&SAFE);
         let mut header = Header::new(SAFE);
         header.add_slot(&root, &slot, &KdfLimits::default(), &mut SysRng).unwrap();
-        let header = header.encode(&mac);
-        let secrets = [root.0.expose(), file.0.expose(), mac.0.expose()].map(|key| &key[..]);
-        let unlock = || Header::decode(&header).unwrap().unlock(&slot.secret, &KdfLimits::default()).unwrap();
-        assert_eq!(left_behind(&secrets, || drop(unlock())), 0, "a header");
+        let encoded = header.encode(&mac);
+        let verifier = root.verifier(&SAFE);
+        let secrets = [&root.0, &file.0, &mac.0, &verifier].map(|key| &key.expose()[..]);
+        let unlock =
+            || Header::decode(&encoded).unwrap().unlock(&slot.secret, &KdfLimits::default()).unwrap();
+        assert_eq!(left_behind(&secrets, || drop(unlock())), 0, "a header, unlocked");
+        assert_eq!(left_behind(&secrets, || drop(header.encode(&mac))), 0, "a header, written");
+        let fingerprint = || assert_ne!(header.fingerprint(&root).as_bytes(), &[0; 16]);
+        assert_eq!(left_behind(&secrets, fingerprint), 0, "a fingerprint");
     }
 
     #[test]

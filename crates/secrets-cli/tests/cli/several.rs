@@ -105,8 +105,9 @@ fn a_primary_that_is_gone_is_stepped_in_for_and_gets_what_it_missed() {
     let done = three.call(&["get", "app/key"]);
     assert_eq!((done.code, done.text()), (0, "one"));
     // Whoever stands in: on a busy machine the one that is asked next may be quicker than the first.
-    assert!(done.stderr.contains("the primary did not answer; "), "{}", done.stderr);
-    assert!(done.stderr.contains(" gave 1 secret"), "{}", done.stderr);
+    assert!(done.stderr.contains("the primary did not answer"), "{}", done.stderr);
+    let stood_in = ["east", "local"].map(|name| done.stderr.contains(&format!("; {name} gave 1 secret")));
+    assert!(stood_in.contains(&true), "{}", done.stderr);
     let written = feed(three.prepared(&["set", "app/key", "--json"]), b"two");
     assert_eq!(written.code, 17, "{}", written.stderr);
     assert!(written.stderr.contains("it waits on this machine"), "{}", written.stderr);
